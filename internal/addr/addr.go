@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// Package addr holds the addresses that every nobodd tool takes: a path on this
+// machine, or a place inside an image such as jammy.img:1:/cmdline.txt.
+package addr
+
+import (
+	"path"
+	"strconv"
+	"strings"
+)
+
+const (
+	// Boot is the partition number of an address that names none, such as
+	// jammy.img:/cmdline.txt: the boot partition, the first that holds a FAT file system.
+	Boot = -1
+	// MaxPart is the highest partition number that an address can hold; the lowest is 0.
+	MaxPart = 999
+)
+
+// Kind tells what an address names.
+type Kind int
+
+const (
+	Local  Kind = iota // a path on this machine; Path is it
+	Inside             // a file or directory in a partition of Image
+	Whole              // the image itself (jammy.img:)
+	Std                // "-": standard input or output
+)
+
+// Addr is a parsed address. The zero value is the empty local path.
+type Addr struct {
+	Text  string // as the user typed it; error messages show this
+	Kind  Kind
+	Image string // path of the image on this machine; for Inside and Whole
+	Part  int    // partition number 0 to MaxPart, or Boot; for Inside
+	Path  string // Inside: absolute, clean, "/" for the root; Local: the path as typed
+	Slash bool   // the text ends in a slash (Inside: or in /. or /.., or names the root): a directory is meant
+}
+
+// Error is an address that cannot be parsed. Its text begins with the address as
+// the user typed it.
+type Error struct {
+	Text string // as the user typed it
+	Msg  string // what is wrong with it
+}
+
+func (e *Error) Error() string { return e.Text + ": " + e.Msg }
+
+// Parse reads an address. isFile tells whether a path is an existing file that
+// could be an image; it is asked only to tell a mistyped address
+// (jammy.img:1:boot) from an ordinary path with colons in it, and may be nil.
+// The text is split at the first colon that is followed by a valid partition
+// part. Errors are *Error.
+func Parse(text string, isFile func(path string) bool) (Addr, error) {
+	switch {
+	case text == "":
+		return Addr{}, &Error{"''", "an empty path"}
+	case strings.Contains(text, "\x00"):
+		return Addr{}, &Error{strconv.Quote(text), "a path holds no NUL byte"}
+	case text == "-":
+		return Addr{Text: text, Kind: Std}, nil
+	}
+	for i := 1; i < len(text); i++ {
+		if text[i] != ':' {
+			continue
+		}
+		a, msg := parseInside(text[:i], text[i+1:])
+		if msg == "" && a.Kind != Local {
+			a.Text = text
+			return a, nil
+		}
+		if msg != "" && isFile != nil && isFile(text[:i]) {
+			return Addr{}, &Error{text, msg}
+		}
+	}
+	return Addr{Text: text, Path: text, Slash: strings.HasSuffix(text, "/")}, nil
+}
+
+// parseInside reads what follows the colon behind image. The Kind stays Local if
+// that is no partition part; msg then tells what is wrong should image be one.
+func parseInside(image, rest string) (a Addr, msg string) {
+	if rest == "" {
+		return Addr{Kind: Whole, Image: image}, ""
+	}
+	if rest[0] == '/' {
+		return inside(image, Boot, rest), ""
+	}
+	num, name, ok := cutPart(rest)
+	if !ok {
+		return Addr{}, ""
+	}
+	part, err := strconv.Atoi(num)
+	if err != nil || part > MaxPart {
+		return Addr{}, "a partition number is 0 to " + strconv.Itoa(MaxPart)
+	}
+	if name != "" && name[0] != '/' {
+		return Addr{}, "a path inside an image begins with /: " + inside(image, part, name).String()
+	}
+	return inside(image, part, name), ""
+}
+
+// cutPart splits N:NAME, pN:NAME, partN:NAME and N/NAME; the slash stays in name.
+func cutPart(s string) (num, name string, ok bool) {
+	digits := s
+	for _, prefix := range []string{"part", "p"} {
+		if strings.HasPrefix(s, prefix) {
+			digits = s[len(prefix):]
+			break
+		}
+	}
+	n := 0
+	for n < len(digits) && '0' <= digits[n] && digits[n] <= '9' {
+		n++
+	}
+	num, name = digits[:n], digits[n:]
+	switch {
+	case n == 0 || name == "":
+		return "", "", false
+	case name[0] == ':':
+		return num, name[1:], true
+	case name[0] == '/' && len(digits) == len(s):
+		return num, name, true
+	}
+	return "", "", false
+}
+
+func inside(image string, part int, name string) Addr {
+	_, last := path.Split(name)
+	return Addr{
+		Kind:  Inside,
+		Image: image,
+		Part:  part,
+		Path:  path.Clean("/" + name),
+		Slash: last == "" || last == "." || last == "..",
+	}
+}
+
+// String gives the documented form of the address: IMAGE:N:/path, IMAGE:/path,
+// IMAGE: or the local path.
+func (a Addr) String() string {
+	switch a.Kind {
+	case Std:
+		return "-"
+	case Whole:
+		return a.Image + ":"
+	case Inside:
+		if a.Part == Boot {
+			return a.Image + ":" + a.Path
+		}
+		return a.Image + ":" + strconv.Itoa(a.Part) + ":" + a.Path
+	}
+	return a.Path
+}
+
+// Join gives the address of name below a; its Text extends what the user typed.
+// Below a whole image lies its boot partition.
+func (a Addr) Join(name string) Addr {
+	j := Addr{Kind: a.Kind, Image: a.Image, Part: a.Part, Text: joinText(a.Text, name)}
+	switch a.Kind {
+	case Inside:
+		j.Path = path.Join(a.Path, name)
+	case Whole:
+		j.Kind, j.Part, j.Path = Inside, Boot, path.Join("/", name)
+	default:
+		j.Kind, j.Path = Local, joinText(a.Path, name)
+	}
+	return j
+}
+
+// joinText appends name to what the user typed, keeping the spelling of both.
+func joinText(text, name string) string {
+	if text == "" || strings.HasSuffix(text, "/") {
+		return text + name
+	}
+	return text + "/" + name
+}
+
+// Name is the path of an Inside address as io/fs wants it: without the leading
+// slash, "." for the root.
+func (a Addr) Name() string {
+	if a.Path == "/" {
+		return "."
+	}
+	return strings.TrimPrefix(a.Path, "/")
+}
