@@ -1,6 +1,6 @@
 module nobodd
 
-go 1.25.0
+go 1.26.0
 
 require (
 	github.com/coreos/go-systemd/v22 v22.7.0
