@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package tool
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+func printVersion(c *cli.Context) {
+	fmt.Fprintf(c.App.Writer, "%s %s\n", c.App.Name, c.App.Version)
+}
+
+// printHelp prints the help of a command: its UsageText, its Usage as a sentence, its
+// options, and its Description. It takes the place of the library's templates.
+func printHelp(w io.Writer, _ string, data any) {
+	app := data.(*cli.App)
+	fmt.Fprintf(w, "Usage: %s\n%s\n\nOptions:\n", strings.ReplaceAll(app.UsageText, "\n", "\n       "), sentence(app.Usage))
+	for _, f := range app.VisibleFlags() {
+		printFlag(w, f)
+	}
+	if app.Description != "" {
+		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(app.Description))
+	}
+}
+
+// printFlag prints one option, its short names first; the value's name is what its
+// usage text has in backquotes.
+func printFlag(w io.Writer, f cli.Flag) {
+	const column = 30
+	d, ok := f.(cli.DocGenerationFlag)
+	if !ok {
+		return
+	}
+	value, usage := unquote(d.GetUsage())
+	var short, long []string
+	for _, name := range f.Names() {
+		if len(name) == 1 {
+			short = append(short, "-"+name)
+		} else {
+			long = append(long, "--"+name)
+		}
+	}
+	names := strings.Join(append(short, long...), ", ")
+	if len(short) == 0 {
+		names = "    " + names
+	}
+	switch {
+	case d.TakesValue() && len(long) > 0:
+		names += "=" + value
+	case d.TakesValue():
+		names += " " + value
+	}
+	if len(names) > column-4 {
+		names += "\n" + strings.Repeat(" ", column-2)
+	}
+	fmt.Fprintf(w, "  %-*s%s\n", column-2, names, usage)
+}
+
+func unquote(usage string) (value, text string) {
+	before, rest, ok := strings.Cut(usage, "`")
+	name, after, ok2 := strings.Cut(rest, "`")
+	if !ok || !ok2 {
+		return "VALUE", usage
+	}
+	return name, before + name + after
+}
+
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + strings.TrimSuffix(s[1:], ".") + "."
+}
