@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package testimg
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+)
+
+var (
+	// ErrFault is what a device made by NewFailWrite returns.
+	ErrFault = errors.New("injected fault")
+	// ErrBounds is what Mem returns for an access that its bytes cannot hold.
+	ErrBounds = errors.New("outside the device")
+)
+
+// Device is what a volume or a partition table is written on.
+type Device interface {
+	io.ReaderAt
+	io.WriterAt
+	Sync() error
+}
+
+// Mem is a device in memory. Its size is fixed: a write that does not fit whole is
+// refused with ErrBounds and changes nothing.
+type Mem []byte
+
+// ReadAt reads as io.ReaderAt says.
+func (m Mem) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, fmt.Errorf("read at %d: %w", off, ErrBounds)
+	}
+	if off >= int64(len(m)) {
+		return 0, io.EOF
+	}
+	n := copy(p, m[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// WriteAt writes all of p or nothing.
+func (m Mem) WriteAt(p []byte, off int64) (int, error) {
+	if off < 0 || off > int64(len(m)) || int64(len(p)) > int64(len(m))-off {
+		return 0, fmt.Errorf("write of %d bytes at %d: %w", len(p), off, ErrBounds)
+	}
+	return copy(m[off:], p), nil
+}
+
+// Sync does nothing.
+func (m Mem) Sync() error { return nil }
+
+// Fault is a device that counts what is done with the one behind it and, at a given
+// write, begins to lose writes. It may be used by several goroutines.
+type Fault struct {
+	dev    Device
+	at     int // number of the first write that is lost; negative: none
+	silent bool
+
+	mu sync.Mutex
+	// Reads, Writes and Syncs count the calls so far, failed ones too.
+	Reads, Writes, Syncs int
+	// Hit tells that a write was lost: the fault lay within what was tested.
+	Hit bool
+}
+
+// NewCounter gives a device that only counts.
+func NewCounter(dev Device) *Fault { return &Fault{dev: dev, at: -1} }
+
+// NewFailWrite gives a device whose write number n (the first is 0) and all later
+// writes and syncs fail with ErrFault and change nothing. Reads go on to work.
+func NewFailWrite(dev Device, n int) *Fault { return &Fault{dev: dev, at: n} }
+
+// NewStopAt gives a device that stops for good at write number n (the first is 0):
+// that write and all later ones change nothing, though every call reports success.
+// What it leaves behind is what a pulled plug leaves.
+func NewStopAt(dev Device, n int) *Fault { return &Fault{dev: dev, at: n, silent: true} }
+
+// ReadAt reads from the device behind.
+func (f *Fault) ReadAt(p []byte, off int64) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Reads++
+	return f.dev.ReadAt(p, off)
+}
+
+// WriteAt writes to the device behind, or loses the write.
+func (f *Fault) WriteAt(p []byte, off int64) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := f.Writes
+	f.Writes++
+	if f.at < 0 || n < f.at {
+		return f.dev.WriteAt(p, off)
+	}
+	f.Hit = true
+	if f.silent {
+		return len(p), nil
+	}
+	return 0, ErrFault
+}
+
+// Sync syncs the device behind, unless a write was lost before.
+func (f *Fault) Sync() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Syncs++
+	switch {
+	case !f.Hit:
+		return f.dev.Sync()
+	case f.silent:
+		return nil
+	}
+	return ErrFault
+}
+
+// Recorder is a device in memory that remembers every write and sync, so that the
+// states a power cut could leave can be built afterwards.
+type Recorder struct {
+	Mem   // the present state
+	start []byte
+	ops   []op
+}
+
+// op is a write, or a sync if sync is set.
+type op struct {
+	off  int64
+	data []byte
+	sync bool
+}
+
+// NewRecorder gives a recorder whose first state is a copy of img.
+func NewRecorder(img []byte) *Recorder {
+	return &Recorder{Mem: bytes.Clone(img), start: bytes.Clone(img)}
+}
+
+// WriteAt writes and remembers.
+func (r *Recorder) WriteAt(p []byte, off int64) (int, error) {
+	n, err := r.Mem.WriteAt(p, off)
+	if err == nil {
+		r.ops = append(r.ops, op{off: off, data: bytes.Clone(p)})
+	}
+	return n, err
+}
+
+// Sync remembers that all writes so far are durable.
+func (r *Recorder) Sync() error {
+	r.ops = append(r.ops, op{sync: true})
+	return nil
+}
+
+// Len is the number of writes and syncs recorded.
+func (r *Recorder) Len() int { return len(r.ops) }
+
+// After gives the state after the first n writes and syncs, all of them done in order.
+func (r *Recorder) After(n int) Mem {
+	state := Mem(bytes.Clone(r.start))
+	for _, o := range r.ops[:n] {
+		copy(state[min(o.off, int64(len(state))):], o.data)
+	}
+	return state
+}
+
+// Torn gives a state that a power cut after the first n writes and syncs may leave on
+// a disk that reorders: everything up to the last sync is there; each 512-byte sector
+// written after it is there or not, as seed decides.
+func (r *Recorder) Torn(n int, seed uint64) Mem {
+	synced := n
+	for synced > 0 && !r.ops[synced-1].sync {
+		synced--
+	}
+	state := r.After(synced)
+	rnd := rand.New(rand.NewPCG(seed, uint64(n)))
+	for _, o := range r.ops[synced:n] {
+		for off, end := o.off, o.off+int64(len(o.data)); off < end; {
+			next := min(end, off/512*512+512)
+			if rnd.IntN(2) == 0 {
+				copy(state[off:next], o.data[off-o.off:next-o.off])
+			}
+			off = next
+		}
+	}
+	return state
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// Package testimg holds what the tests of several packages share: disk images made
+// by real formatters, devices that count, record and fail, a FAT reader and checker
+// of its own to judge what internal/fat wrote, and the rule for absent peers.
+// Only tests and the development programs below scripts import it.
+package testimg
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// Formatters live in directories that an ordinary user's PATH may lack.
+func init() {
+	path := os.Getenv("PATH")
+	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin"} {
+		if !strings.Contains(":"+path+":", ":"+dir+":") {
+			path += ":" + dir
+		}
+	}
+	os.Setenv("PATH", path)
+}
+
+// NeedPeer skips the test if one of the named programs is not on PATH (extended by
+// the sbin directories). Where the environment has a non-empty CI the test fails
+// instead: a peer may be absent from a laptop, never from CI.
+func NeedPeer(t testing.TB, names ...string) {
+	t.Helper()
+	needPeer(t, os.Getenv("CI") != "", names...)
+}
+
+// reporter is what needPeer takes of testing.TB.
+type reporter interface {
+	Helper()
+	Fatalf(format string, args ...any)
+	Skipf(format string, args ...any)
+}
+
+func needPeer(t reporter, ci bool, names ...string) {
+	t.Helper()
+	absent := Absent(names...)
+	switch {
+	case len(absent) == 0:
+	case ci:
+		t.Fatalf("needs %s, which CI must have", strings.Join(absent, ", "))
+	default:
+		t.Skipf("needs %s", strings.Join(absent, ", "))
+	}
+}
+
+// Absent gives those of the named programs that are not installed.
+func Absent(names ...string) []string {
+	var absent []string
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			absent = append(absent, name)
+		}
+	}
+	return absent
+}
