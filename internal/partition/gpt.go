@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package partition
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math"
+	"unicode/utf16"
+)
+
+const (
+	gptSignature     = "EFI PART"
+	minHeaderSize    = 92
+	minGPTEntrySize  = 128
+	maxGPTArrayBytes = 16 << 20 // a table of 131072 entries
+)
+
+// gptHeader is the sector that holds a GPT header. Setters touch only their own bytes,
+// so what lies behind the known fields survives. Spec: UEFI 2.10, table 5-5.
+type gptHeader []byte
+
+func (h gptHeader) size() int64        { return int64(le.Uint32(h[12:])) } // bytes
+func (h gptHeader) crc() uint32        { return le.Uint32(h[16:]) }
+func (h gptHeader) myLBA() uint64      { return le.Uint64(h[24:]) }
+func (h gptHeader) alternate() uint64  { return le.Uint64(h[32:]) }
+func (h gptHeader) firstUsable() int64 { return lba(h[40:]) }
+func (h gptHeader) lastUsable() int64  { return lba(h[48:]) }
+func (h gptHeader) arrayLBA() uint64   { return le.Uint64(h[72:]) }
+func (h gptHeader) entries() int64     { return int64(le.Uint32(h[80:])) }
+func (h gptHeader) entrySize() int64   { return int64(le.Uint32(h[84:])) }
+func (h gptHeader) arrayCRC() uint32   { return le.Uint32(h[88:]) }
+func (h gptHeader) arrayBytes() int64  { return h.entries() * h.entrySize() }
+
+func (h gptHeader) setMyLBA(n int64)      { le.PutUint64(h[24:], uint64(n)) }
+func (h gptHeader) setAlternate(n int64)  { le.PutUint64(h[32:], uint64(n)) }
+func (h gptHeader) setLastUsable(n int64) { le.PutUint64(h[48:], uint64(n)) }
+func (h gptHeader) setArrayLBA(n int64)   { le.PutUint64(h[72:], uint64(n)) }
+
+// seal stores the checksums of array and then of the header itself.
+func (h gptHeader) seal(array []byte) {
+	le.PutUint32(h[88:], crc32.ChecksumIEEE(array))
+	le.PutUint32(h[16:], h.sum())
+}
+
+// sum is the checksum of the header with its own field taken as zero.
+func (h gptHeader) sum() uint32 {
+	b := bytes.Clone(h[:h.size()])
+	clear(b[16:20])
+	return crc32.ChecksumIEEE(b)
+}
+
+// gptEntry is one entry as stored, 128 bytes or more. Spec: UEFI 2.10, table 5-6.
+type gptEntry []byte
+
+func (e gptEntry) used() bool         { return [16]byte(e) != [16]byte{} }
+func (e gptEntry) first() int64       { return lba(e[32:]) }
+func (e gptEntry) last() int64        { return lba(e[40:]) } // inclusive
+func (e gptEntry) setLast(lba int64)  { le.PutUint64(e[40:], uint64(lba)) }
+func (e gptEntry) typeGUID() string   { return guid(e[:16]) }
+func (e gptEntry) extent() (n uint64) { return le.Uint64(e[40:]) - le.Uint64(e[32:]) + 1 }
+
+func (e gptEntry) name() string {
+	units := make([]uint16, 0, 36)
+	for i := 56; i < 128; i += 2 {
+		u := le.Uint16(e[i:])
+		if u == 0 {
+			break
+		}
+		units = append(units, u)
+	}
+	return string(utf16.Decode(units))
+}
+
+// lba reads a sector number; what no disk can have becomes the highest.
+func lba(b []byte) int64 { return int64(min(le.Uint64(b), math.MaxInt64)) }
+
+// guid prints a GUID, whose first three fields are stored little-endian.
+func guid(b []byte) string {
+	return fmt.Sprintf("%08X-%04X-%04X-%X-%X", le.Uint32(b), le.Uint16(b[4:]), le.Uint16(b[6:]), b[8:10], b[10:16])
+}
+
+// gpt is a verified header and its array.
+type gpt struct {
+	sector int64 // bytes a sector
+	header gptHeader
+	array  []byte
+}
+
+func (g *gpt) entry(i int64) gptEntry {
+	return gptEntry(g.array[i*g.header.entrySize():][:g.header.entrySize()])
+}
+
+// arraySectors is the number of sectors that the array takes.
+func (g *gpt) arraySectors() int64 { return (int64(len(g.array)) + g.sector - 1) / g.sector }
+
+var gptSectorSizes = []int64{512, 4096}
+
+// findGPT looks for a whole primary GPT with sectors of any size, then for a whole backup.
+func findGPT(d io.ReaderAt, size int64) (*Table, error) {
+	type place struct {
+		sector int64
+		lba    uint64
+	}
+	primaries, backups := []place{}, []place{}
+	for _, sector := range gptSectorSizes {
+		primaries = append(primaries, place{sector, 1})
+		backups = append(backups, place{sector, uint64(max(size/sector-1, 0))})
+	}
+	var damage *CorruptError // of the first primary that was one
+	for _, p := range primaries {
+		g, header, err := readGPT(d, size, p.sector, p.lba)
+		if err == nil {
+			return g.table(false), nil
+		}
+		if !isAbsence(err) {
+			return nil, err
+		}
+		if damage == nil {
+			errors.As(err, &damage)
+		}
+		if header != nil {
+			backups = append(backups, place{p.sector, header.alternate()})
+		}
+	}
+	for _, p := range backups {
+		g, _, err := readGPT(d, size, p.sector, p.lba)
+		if err == nil {
+			return g.table(true), nil
+		}
+		if !isAbsence(err) {
+			return nil, err
+		}
+	}
+	if damage != nil {
+		return nil, corrupt(damage.Off, "%s, and there is no whole backup", damage.Msg)
+	}
+	return nil, corrupt(512, "the MBR announces a GPT, but neither its header nor a backup is there")
+}
+
+// isAbsence tells a GPT that is not there, or not whole, from a disk that cannot be read.
+func isAbsence(err error) bool { return errors.Is(err, errNoHeader) || errors.Is(err, ErrCorrupt) }
+
+var errNoHeader = errors.New("no GPT header")
+
+// readGPT reads and verifies the header at sector place and its array. The header is
+// given also if only the array is damaged.
+func readGPT(d io.ReaderAt, size, sector int64, place uint64) (*gpt, gptHeader, error) {
+	if place < 1 || place > uint64(size/sector)-1 || size < 2*sector {
+		return nil, nil, errNoHeader
+	}
+	off := int64(place) * sector
+	buf, err := readAt(d, off, sector)
+	if err != nil {
+		return nil, nil, err
+	}
+	h := gptHeader(buf)
+	if string(h[:8]) != gptSignature {
+		return nil, nil, errNoHeader
+	}
+	switch {
+	case h.size() < minHeaderSize || h.size() > sector:
+		return nil, nil, corrupt(off, "the GPT header gives its size as %d bytes", h.size())
+	case h.sum() != h.crc():
+		return nil, nil, corrupt(off, "the checksum of the GPT header does not match")
+	case h.myLBA() != place:
+		return nil, nil, corrupt(off, "the GPT header is not where it says it is")
+	case h.entrySize() < minGPTEntrySize || h.entrySize()%8 != 0:
+		return nil, nil, corrupt(off, "the GPT header gives the size of an entry as %d bytes", h.entrySize())
+	case h.entries() > maxGPTArrayBytes/h.entrySize():
+		return nil, nil, corrupt(off, "the GPT header tells of %d entries", h.entries())
+	}
+	array, err := readArray(d, size, sector, h)
+	if err != nil {
+		return nil, h, err
+	}
+	return &gpt{sector, h, array}, h, nil
+}
+
+func readArray(d io.ReaderAt, size, sector int64, h gptHeader) ([]byte, error) {
+	if h.arrayLBA() < 2 || h.arrayLBA() > uint64(size/sector) || h.arrayBytes() > size-int64(h.arrayLBA())*sector {
+		return nil, corrupt(int64(min(h.arrayLBA(), uint64(size/sector)))*sector, "the GPT entries lie outside the disk")
+	}
+	off := int64(h.arrayLBA()) * sector
+	array, err := readAt(d, off, h.arrayBytes())
+	if err != nil {
+		return nil, err
+	}
+	if crc32.ChecksumIEEE(array) != h.arrayCRC() {
+		return nil, corrupt(off, "the checksum of the GPT entries does not match")
+	}
+	return array, nil
+}
+
+// table decodes the entries.
+func (g *gpt) table(fromBackup bool) *Table {
+	t := &Table{Scheme: GPT, SectorSize: g.sector, FromBackup: fromBackup, gpt: g}
+	for i := range g.header.entries() {
+		e := g.entry(i)
+		if !e.used() {
+			continue
+		}
+		if e.last() < e.first() || e.last() >= math.MaxInt64/g.sector {
+			t.Damage = corrupt(int64(g.header.arrayLBA())*g.sector+i*g.header.entrySize(),
+				"GPT entry %d reaches from sector %d to %d", i+1, e.first(), e.last())
+			continue
+		}
+		t.Partitions = append(t.Partitions, Partition{
+			Num:   int(i) + 1,
+			Start: e.first() * g.sector,
+			Size:  int64(e.extent()) * g.sector,
+			Type:  e.typeGUID(),
+			Name:  e.name(),
+		})
+	}
+	return t
+}
