@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package fat
+
+// run is a piece of a chain whose clusters follow one another on the volume.
+type run struct {
+	start uint32 // first cluster
+	n     uint32 // number of clusters
+}
+
+// clusterSet is a set of clusters, one bit each.
+type clusterSet []uint64
+
+func (g *geometry) newSet() clusterSet { return make(clusterSet, (uint64(g.clusters)+2+63)/64) }
+
+func (s clusterSet) has(c uint32) bool { return s[c/64]>>(c%64)&1 != 0 }
+func (s clusterSet) add(c uint32)      { s[c/64] |= 1 << (c % 64) }
+func (s clusterSet) remove(c uint32)   { s[c/64] &^= 1 << (c % 64) }
+
+func (s clusterSet) addRun(r run) {
+	for c := r.start; c < r.start+r.n; c++ {
+		s.add(c)
+	}
+}
+
+// chain follows the chain that begins with cluster first until it ends or has limit clusters,
+// whichever is sooner, and tells how many clusters it has. What lies behind the limit is not looked
+// at. Beside an error, which is a CorruptError unless the device failed, it gives the clusters before it.
+func (t *table) chain(first uint32, limit int64) (runs []run, n int64, err error) {
+	if !t.valid(first) {
+		return nil, 0, corruptf(t.dataStart, "first cluster %d of %d", first, t.clusters)
+	}
+	var seen clusterSet // made when the chain first goes backwards: only then can it loop
+	for c := first; ; {
+		if k := len(runs); k > 0 && runs[k-1].start+runs[k-1].n == c {
+			runs[k-1].n++
+		} else {
+			runs = append(runs, run{c, 1})
+		}
+		if n++; n == limit {
+			return runs, n, nil
+		}
+		e, err := t.get(c)
+		if err != nil {
+			return runs, n, err
+		}
+		if e >= entryEnd {
+			return runs, n, nil
+		}
+		if err := t.checkLink(c, e); err != nil {
+			return runs, n, err
+		}
+		if e <= c && seen == nil {
+			seen = t.newSet()
+			for _, r := range runs {
+				seen.addRun(r)
+			}
+		}
+		if seen != nil {
+			if seen.has(e) {
+				return runs, n, corruptf(t.linkOff(c), "the cluster chain loops: cluster %d leads back to %d", c, e)
+			}
+			seen.add(e)
+		}
+		c = e
+	}
+}
+
+// checkLink checks e, the entry of c, as the number of the next cluster.
+func (t *table) checkLink(c, e uint32) error {
+	switch {
+	case t.valid(e):
+		return nil
+	case e == entryFree:
+		return corruptf(t.linkOff(c), "cluster %d is in use but marked free", c)
+	case e == entryBad:
+		return corruptf(t.linkOff(c), "cluster %d is marked bad", c)
+	}
+	return corruptf(t.linkOff(c), "cluster %d leads to %d, beyond the last cluster %d", c, e, t.clusters+1)
+}
+
+// linkOff is where c's entry stands, for errors.
+func (t *table) linkOff(c uint32) int64 { return t.fatOff(t.active) + t.entryOff(c) }

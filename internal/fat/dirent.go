@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package fat
+
+import (
+	"time"
+	"unicode/utf16"
+)
+
+const direntSize = 32
+
+// First bytes of a directory entry that are not part of a name.
+const (
+	slotEnd     = 0x00 // this entry and all behind it are free
+	slotDeleted = 0xE5
+	slotKanji   = 0x05 // stands for a name that begins with 0xE5
+)
+
+// Attributes of a directory entry.
+const (
+	attrReadOnly = 0x01
+	attrHidden   = 0x02
+	attrSystem   = 0x04
+	attrVolume   = 0x08
+	attrDir      = 0x10
+	attrArchive  = 0x20
+	attrLong     = 0x0F // of the entries of a long name, with attrLongMask
+	attrLongMask = 0x3F
+)
+
+// Bits of byte 12: parts of the short name that are shown in lower case.
+const (
+	lowerBase = 0x08
+	lowerExt  = 0x10
+)
+
+// dirent is one directory entry as stored. Spec: Microsoft FAT 1.03, "FAT Directory Structure".
+type dirent [direntSize]byte
+
+func (d *dirent) rawName() [11]byte { return [11]byte(d[:11]) }
+func (d *dirent) attr() byte        { return d[11] }
+func (d *dirent) isDir() bool       { return d[11]&attrDir != 0 }
+func (d *dirent) isLong() bool      { return d[11]&attrLongMask == attrLong }
+func (d *dirent) isVolume() bool    { return d[11]&attrVolume != 0 }
+func (d *dirent) created() time.Time {
+	if le.Uint16(d[16:]) == 0 {
+		return time.Time{}
+	}
+	return decodeTime(le.Uint16(d[16:]), le.Uint16(d[14:])).Add(time.Duration(d[13]) * 10 * time.Millisecond)
+}
+func (d *dirent) modified() time.Time { return decodeTime(le.Uint16(d[24:]), le.Uint16(d[22:])) }
+func (d *dirent) size() uint32        { return le.Uint32(d[28:]) } // bytes; 0 for a directory
+
+// cluster is the first cluster. FAT12 and FAT16 leave the upper half to other uses.
+func (d *dirent) cluster(width int) uint32 {
+	c := uint32(le.Uint16(d[26:]))
+	if width == 32 {
+		c |= uint32(le.Uint16(d[20:])) << 16
+	}
+	return c
+}
+
+// isDot tells whether d is the entry "." or "..", which are never listed.
+func (d *dirent) isDot() bool {
+	n := string(d[:11])
+	return n == ".          " || n == "..         "
+}
+
+// decodeTime decodes a date and a time of day, in UTC. What lies outside the calendar is moved into it.
+func decodeTime(date, clock uint16) time.Time {
+	month := max(1, min(12, int(date>>5&0x0F)))
+	day := max(1, int(date&0x1F))
+	return time.Date(1980+int(date>>9), time.Month(month), day,
+		min(23, int(clock>>11)), min(59, int(clock>>5&0x3F)), min(59, 2*int(clock&0x1F)), 0, time.UTC)
+}
+
+// checksum is the number that ties the entries of a long name to their short entry.
+func checksum(short [11]byte) byte {
+	var sum byte
+	for _, b := range short {
+		sum = sum>>1 | sum<<7
+		sum += b
+	}
+	return sum
+}
+
+const (
+	longChars = 13  // UTF-16 units in one entry of a long name
+	maxLong   = 255 // UTF-16 units in a long name
+	maxSlots  = 20  // entries of a long name
+	lastLong  = 0x40
+)
+
+// longOffsets are where the UTF-16 units of a long name's entry stand.
+var longOffsets = [longChars]int{1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30}
+
+// longName collects the entries of a long name, which stand in front of the short entry, last part first.
+type longName struct {
+	units [maxSlots * longChars]uint16
+	slots int  // entries of the name; 0: there is no name
+	left  int  // entries still to come
+	sum   byte // checksum of the short name it belongs to
+}
+
+func (l *longName) reset() { l.slots = 0 }
+
+// add takes the next entry of a long name; one out of order makes an end of the name.
+func (l *longName) add(d *dirent) {
+	seq := int(d[0] &^ lastLong)
+	if d[0]&lastLong != 0 {
+		l.slots, l.left, l.sum = seq, seq, d[13]
+		if seq > maxSlots {
+			l.slots = 0
+		}
+	}
+	if l.slots == 0 || seq == 0 || seq != l.left || d[13] != l.sum {
+		l.slots = 0
+		return
+	}
+	l.left--
+	for i, off := range longOffsets {
+		l.units[l.left*longChars+i] = le.Uint16(d[off:])
+	}
+}
+
+// name gives the long name of the short entry d that follows, "" if it has none.
+func (l *longName) name(d *dirent) string {
+	if l.slots == 0 || l.left != 0 || l.sum != checksum(d.rawName()) {
+		return ""
+	}
+	units := l.units[:l.slots*longChars]
+	for i, u := range units {
+		if u == 0 {
+			units = units[:i]
+			break
+		}
+	}
+	if len(units) > maxLong {
+		return ""
+	}
+	return string(utf16.Decode(units))
+}

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// Package fat reads and writes FAT12, FAT16 and FAT32 file systems on a device
+// that is handed to it.
+package fat
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// FS is an open volume. It implements fs.FS, fs.StatFS and fs.ReadDirFS; names are
+// as io/fs has them, matched without case, by long or short name. It may be used by
+// several goroutines at once.
+//
+// An FS remembers the directories it has read until a Tx changes them: who wants to
+// see what others have changed opens the volume again, which costs one small read.
+type FS struct {
+	*geometry
+	r    io.ReaderAt
+	boot *bootSector
+
+	mu     sync.Mutex
+	dirs   map[uint32]*directory // by first cluster; 0 is the fixed root directory
+	cached int                   // entries in dirs
+	owners map[int64]origin      // offset of a directory's cluster: what leads to it
+}
+
+// maxCached bounds the entries of the directories that are remembered.
+const maxCached = maxDirent
+
+// Open opens the volume on r, which is size bytes long. If r is a Device too, Begin works.
+// It reads the boot sector only. Errors: ErrNotFAT, a CorruptError, or that of r.
+func Open(r io.ReaderAt, size int64) (*FS, error) {
+	b, g, err := readBoot(r, size)
+	if err != nil {
+		return nil, err
+	}
+	v := &FS{geometry: g, r: r, boot: b}
+	v.forget()
+	return v, nil
+}
+
+// forget drops what is remembered of directories.
+func (v *FS) forget() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.dirs, v.cached = map[uint32]*directory{}, 0
+	v.owners = map[int64]origin{}
+}
+
+// Width is the width of a FAT entry: 12, 16 or 32 bits.
+func (v *FS) Width() int { return v.width }
+
+// ClusterSize is the size of a cluster in bytes.
+func (v *FS) ClusterSize() int64 { return v.clusterSize }
+
+// Free counts the free space in the FAT, in bytes; FSInfo is not trusted.
+func (v *FS) Free() (int64, error) {
+	n, err := v.table(v.r).free()
+	return n * v.clusterSize, err
+}
+
+// Label is the volume label: that of the root directory, else that of the boot sector, else "".
+func (v *FS) Label() string {
+	if root, err := v.root(); err == nil && root.label != nil {
+		raw := root.label.rawName()
+		if raw[0] == slotKanji {
+			raw[0] = slotDeleted
+		}
+		return decodePart(raw[:], false)
+	}
+	return decodePart(v.boot.label(), false)
+}
+
+// InUse tells whether the dirty flag is set, in the boot sector or in FAT[1].
+func (v *FS) InUse() bool {
+	if v.boot.dirty() {
+		return true
+	}
+	clean, err := v.table(v.r).cleanShutdown()
+	return err == nil && !clean
+}
+
+// dir gives the directory that begins with cluster first and that o leads to.
+func (v *FS) dir(first uint32, o origin) (*directory, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if d := v.dirs[first]; d != nil && d.origin == o {
+		return d, nil
+	}
+	d, err := v.loadDir(first, o)
+	if err != nil {
+		return nil, err
+	}
+	if v.cached += len(d.entries) + 1; v.cached > maxCached {
+		clear(v.dirs)
+		v.cached = len(d.entries) + 1
+	}
+	if d.err == nil || v.dirs[first] == nil {
+		v.dirs[first] = d
+	}
+	return d, nil
+}
+
+// root gives the root directory.
+func (v *FS) root() (*directory, error) { return v.dir(v.rootCluster, rootOrigin) }
+
+// sub gives the directory that e, an entry of parent, leads to.
+func (v *FS) sub(parent *directory, e *entry) (*directory, error) {
+	return v.dir(v.firstCluster(e), origin{parent.cluster, e.slot})
+}
+
+// firstCluster is the first cluster of e. A sub-directory at cluster 0, which only ".." may have,
+// gets a number that no cluster has.
+func (v *FS) firstCluster(e *entry) uint32 {
+	c := e.d.cluster(v.width)
+	if c == 0 && e.d.isDir() {
+		return 1
+	}
+	return c
+}
+
+// rootEntry stands for the root directory.
+func rootEntry() *entry {
+	e := &entry{name: "."}
+	e.d[11] = attrDir
+	return e
+}
+
+// lookup finds name, giving its entry and the directory it stands in: nil for the root.
+func (v *FS) lookup(name string) (*directory, *entry, error) {
+	if !fs.ValidPath(name) {
+		return nil, nil, fs.ErrInvalid
+	}
+	e := rootEntry()
+	if name == "." {
+		return nil, e, nil
+	}
+	parts := strings.Split(name, "/")
+	if len(parts) > maxDepth {
+		return nil, nil, errDepth
+	}
+	var parent *directory
+	for _, part := range parts {
+		d, err := v.dirOf(parent, e)
+		if err != nil {
+			return nil, nil, err
+		}
+		if parent, e = d, d.find(part); e == nil {
+			if d.err != nil {
+				return nil, nil, d.err
+			}
+			return nil, nil, errNotExist
+		}
+	}
+	return parent, e, nil
+}
+
+// errDepth ends the way down a tree of directories that is deeper than any path.
+var errDepth error = &causeError{"directories nested too deep", ErrCorrupt}
+
+// dirOf gives the directory that e, an entry of parent or the root's, stands for.
+func (v *FS) dirOf(parent *directory, e *entry) (*directory, error) {
+	switch {
+	case e.isRoot():
+		return v.root()
+	case !e.d.isDir():
+		return nil, ErrNotDir
+	}
+	return v.sub(parent, e)
+}
+
+// Stat describes the file or directory name. FileInfo.Name is spelled as on the volume, FileInfo.Sys is an *Entry.
+func (v *FS) Stat(name string) (fs.FileInfo, error) {
+	_, e, err := v.lookup(name)
+	if err != nil {
+		return nil, pathErr("stat", name, err)
+	}
+	return info{e}, nil
+}
+
+// ReadDir lists the directory name, sorted by name. Damaged entries are listed too: opening them tells
+// what is wrong. If the directory itself is damaged, ReadDir gives the entries before the damage and an error.
+func (v *FS) ReadDir(name string) ([]fs.DirEntry, error) {
+	d, err := v.openDir("readdir", name)
+	if err != nil {
+		return nil, err
+	}
+	list, err := d.ReadDir(-1)
+	slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return list, err
+}
+
+// Open opens the file or directory name. A file is a *File, a directory an fs.ReadDirFile.
+func (v *FS) Open(name string) (fs.File, error) {
+	_, e, err := v.lookup(name)
+	if err != nil {
+		return nil, pathErr("open", name, err)
+	}
+	if e.d.isDir() {
+		d, err := v.openDir("open", name)
+		if err != nil {
+			return nil, err
+		}
+		return d, nil
+	}
+	f, err := v.OpenFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// openDir opens the directory name. One of which nothing can be read is an error.
+func (v *FS) openDir(op, name string) (*openDir, error) {
+	parent, e, err := v.lookup(name)
+	if err != nil {
+		return nil, pathErr(op, name, err)
+	}
+	d, err := v.dirOf(parent, e)
+	if err != nil {
+		return nil, pathErr(op, name, err)
+	}
+	if d.err != nil && len(d.entries) == 0 {
+		return nil, pathErr(op, name, d.err)
+	}
+	return &openDir{name: name, e: e, dir: d}, nil
+}
+
+// openDir is an open directory.
+type openDir struct {
+	name   string
+	e      *entry
+	dir    *directory
+	pos    int
+	closed bool
+}
+
+func (d *openDir) Stat() (fs.FileInfo, error) {
+	if d.closed {
+		return nil, pathErr("stat", d.name, fs.ErrClosed)
+	}
+	return info{d.e}, nil
+}
+
+func (d *openDir) Read([]byte) (int, error) { return 0, pathErr("read", d.name, ErrIsDir) }
+
+func (d *openDir) Close() error {
+	if d.closed {
+		return pathErr("close", d.name, fs.ErrClosed)
+	}
+	d.closed = true
+	return nil
+}
+
+// ReadDir gives the entries in the order they have on the volume, as fs.ReadDirFile says.
+func (d *openDir) ReadDir(n int) ([]fs.DirEntry, error) {
+	if d.closed {
+		return nil, pathErr("readdir", d.name, fs.ErrClosed)
+	}
+	rest := d.dir.entries[d.pos:]
+	var err error
+	if n > 0 && n <= len(rest) {
+		rest = rest[:n]
+	} else if d.dir.err != nil {
+		err = pathErr("readdir", d.name, d.dir.err)
+	} else if n > 0 && len(rest) == 0 {
+		err = io.EOF
+	}
+	d.pos += len(rest)
+	list := make([]fs.DirEntry, len(rest))
+	for i := range rest {
+		list[i] = info{&rest[i]}
+	}
+	return list, err
+}
+
+// isCorrupt tells damage from errors of the device.
+func isCorrupt(err error) bool { return errors.Is(err, ErrCorrupt) }
