@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// Package nobodd holds no code: this test keeps the imports of its packages in one
+// direction.
+package nobodd
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "nobodd/"
+
+// allowed gives, for each package, what it may import directly: packages of this module
+// without the prefix, and other modules by the beginning of their paths. The standard
+// library is free to all but those below that name what they must not import of it.
+var allowed = map[string][]string{
+	"internal/addr":      {},
+	"internal/partition": {},
+	"internal/fat":       {"golang.org/x/text/"},
+	"internal/image":     {"internal/addr", "internal/partition", "internal/fat", "golang.org/x/sys/"},
+	"internal/tree":      {"internal/addr", "internal/image", "internal/fat", "golang.org/x/sys/"},
+	"internal/tool":      {"github.com/urfave/cli/v2", "github.com/dustin/go-humanize", "golang.org/x/sys/"},
+	"internal/config":    {"gopkg.in/ini.v1", "github.com/dustin/go-humanize"},
+	"internal/bootd":     {"internal/config", "internal/image", "internal/fat", "internal/addr", "github.com/pin/tftp/v3", "github.com/coreos/go-systemd/v22/", "golang.org/x/net/", "golang.org/x/sys/"},
+}
+
+// commands is what every command but nobodd-tftpd may import.
+var commands = []string{"internal/tool", "internal/tree", "internal/image", "internal/addr", "github.com/urfave/cli/v2", "golang.org/x/sys/"}
+
+// daemon is what nobodd-tftpd may import.
+var daemon = []string{"internal/tool", "internal/config", "internal/bootd", "github.com/urfave/cli/v2"}
+
+// forbidden gives what of the standard library a package must not import.
+var forbidden = map[string][]string{
+	"internal/partition": {"os", "net", "log", "log/slog"},
+	"internal/fat":       {"os", "net", "log", "log/slog", "syscall"},
+	"internal/addr":      {"os", "net", "log", "log/slog", "syscall"},
+	"internal/config":    {"net/http"},
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	imports := listImports(t)
+	if len(imports) == 0 {
+		t.Fatal("go list found no packages")
+	}
+	for pkg, list := range imports {
+		name := strings.TrimPrefix(pkg, module)
+		rules, known := allowed[name]
+		switch {
+		case known:
+		case name == "cmd/nobodd-tftpd":
+			rules = daemon
+		case strings.HasPrefix(name, "cmd/"):
+			rules = commands
+		case strings.HasPrefix(name, "scripts/") || name == "internal/testimg" || name == "internal/scripttest":
+			continue // tests and what developers run
+		default:
+			t.Errorf("%s has no rule here", name)
+			continue
+		}
+		for _, imp := range list {
+			if !permitted(imp, rules) {
+				t.Errorf("%s imports %s", name, imp)
+			}
+			if slices.Contains(forbidden[name], imp) {
+				t.Errorf("%s imports %s", name, imp)
+			}
+		}
+	}
+}
+
+func permitted(imp string, rules []string) bool {
+	if first, _, _ := strings.Cut(imp, "/"); !strings.Contains(first, ".") && first+"/" != module {
+		return true // the standard library
+	}
+	return slices.ContainsFunc(rules, func(rule string) bool {
+		imp := strings.TrimPrefix(imp, module)
+		return imp == rule || strings.HasSuffix(rule, "/") && strings.HasPrefix(imp, rule) ||
+			strings.Contains(rule, ".") && strings.HasPrefix(imp, rule+"/")
+	})
+}
+
+// TestNothingShipsTestimg: what is installed must not depend on what tests import.
+func TestNothingShipsTestimg(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "./cmd/...").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, out)
+	}
+	for _, dep := range strings.Fields(string(out)) {
+		if dep == "testing" || strings.HasPrefix(dep, module+"internal/testimg") || strings.Contains(dep, "rogpeppe") {
+			t.Errorf("a command depends on %s", dep)
+		}
+	}
+}
+
+// TestOnlyBootdServes: pin/tftp is known to one package of what is installed.
+func TestOnlyBootdServes(t *testing.T) {
+	for pkg, list := range listImports(t) {
+		name := strings.TrimPrefix(pkg, module)
+		if strings.HasPrefix(name, "scripts/") || name == "internal/bootd" {
+			continue
+		}
+		for _, imp := range list {
+			if strings.HasPrefix(imp, "github.com/pin/tftp") {
+				t.Errorf("%s imports %s", name, imp)
+			}
+		}
+	}
+}
+
+// listImports gives the direct imports of every package of the module, tests left out.
+func listImports(t *testing.T) map[string][]string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-f", `{{if .GoFiles}}{{.ImportPath}} {{join .Imports " "}}{{end}}`, "./...").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, out)
+	}
+	imports := map[string][]string{}
+	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		fields := strings.Fields(line)
+		if len(fields) > 0 {
+			imports[fields[0]] = fields[1:]
+		}
+	}
+	return imports
+}
