@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package image
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"nobodd/internal/addr"
+	"nobodd/internal/fat"
+	"nobodd/internal/partition"
+	"nobodd/internal/testimg"
+)
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func mustOpen(t *testing.T, path string, mode Mode) *Image {
+	t.Helper()
+	im, err := Open(path, mode, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { im.Close() })
+	return im
+}
+
+// write makes an image of the given bytes.
+func write(t *testing.T, img []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "d.img")
+	if err := testimg.WriteSparse(path, img); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestPartitions(t *testing.T) {
+	const basic, linux = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7", "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
+	for _, tt := range []struct {
+		fixture    string
+		sectorSize int64
+		boot, root int
+		want       []Partition // compared as far as given: Num, Start, Size, Type, FAT
+	}{
+		{"mbr", 512, 1, 3, []Partition{{Num: 1, Start: 64, Size: 256 * 512, Type: "0c", FAT: 12}, {Num: 2, Start: 384, Size: 128 * 512, Type: "82"}}},
+		{"mbr-gaps", 512, 1, 3, nil},
+		{"mbr-logical-5", 512, 5, 6, []Partition{
+			{Num: 1, Start: 64, Size: 128 * 512, Type: "82"}, {Num: 5, Start: 320, Size: 256 * 512, Type: "0c", FAT: 12},
+			{Num: 6, Start: 640, Size: 512 * 512, Type: "83"}, {Num: 7, Start: 1216, Size: 256 * 512, Type: "0e", FAT: 12},
+		}},
+		{"mbr-logical-85", 512, 5, 6, nil},
+		{"mbr-logical-f", 512, 5, 6, nil},
+		{"gpt", 512, 2, 3, nil},
+		{"gpt4k", 4096, 1, 2, nil},
+		{"hybrid", 512, 2, 3, nil},
+		{"ubuntu", 512, 1, 2, nil},
+		{"fat12", 512, 0, -1, []Partition{{Num: 0, Size: 131072, FAT: 12}}},
+		{"fat16", 512, 0, -1, []Partition{{Num: 0, Size: 2355200, FAT: 16}}},
+		{"fat32-4k", 512, 0, -1, []Partition{{Num: 0, Size: 917504, FAT: 32}}},
+	} {
+		t.Run(tt.fixture, func(t *testing.T) {
+			im := mustOpen(t, testimg.FixtureFile(t, tt.fixture), Read)
+			parts, err := im.Partitions()
+			if err != nil {
+				t.Fatal(err)
+			}
+			boot, root := -1, -1
+			for i, p := range parts {
+				if p.Boot {
+					boot = p.Num
+				}
+				if p.Root {
+					root = p.Num
+				}
+				if i < len(tt.want) {
+					p.Label, p.Boot, p.Root = "", false, false
+					if p != tt.want[i] {
+						t.Errorf("got %+v, want %+v", p, tt.want[i])
+					}
+				}
+			}
+			if boot != tt.boot || root != tt.root || im.SectorSize() != tt.sectorSize {
+				t.Errorf("boot %d, root %d, sectors of %d; want %d, %d, %d\n%+v", boot, root, im.SectorSize(), tt.boot, tt.root, tt.sectorSize, parts)
+			}
+			if _, num, err := im.Volume(addr.Boot); num != tt.boot || err != nil {
+				t.Errorf("Volume(Boot) = %d, %v; want %d", num, err, tt.boot)
+			}
+		})
+	}
+}
+
+func TestLabel(t *testing.T) {
+	im := mustOpen(t, testimg.FixtureFile(t, "gpt"), Read)
+	parts, err := im.Partitions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parts[0].Label != "bios" || parts[2].Label != "Wurzel über alles" {
+		t.Errorf("labels %q and %q are not the GPT names", parts[0].Label, parts[2].Label)
+	}
+	im = mustOpen(t, testimg.FixtureFile(t, "ubuntu"), Read)
+	if parts, err = im.Partitions(); err != nil || parts[0].Label != "system-boot" {
+		t.Errorf("label %q, %v; want system-boot", parts[0].Label, err)
+	}
+}
+
+func TestVolumeErrors(t *testing.T) {
+	mbr, fat12 := testimg.Fixture(t, "mbr"), testimg.Fixture(t, "fat12")
+	noFAT := bytes.Clone(mbr)
+	clear(noFAT[64*512:])
+	damaged := bytes.Clone(mbr)
+	damaged[64*512+16] = 9 // FATs
+	broken := testimg.Fixture(t, "mbr-logical-5")
+	broken[256*512+510] = 0
+	for name, tt := range map[string]struct {
+		img  []byte
+		num  int
+		want string
+	}{
+		"absent":                     {mbr, 7, "no partition 7 (the image has 1, 2, 3, 4)"},
+		"bare number, with a table":  {mbr, 0, "no partition 0 (the image has 1, 2, 3, 4)"},
+		"no FAT":                     {mbr, 2, "partition 2 holds no FAT file system"},
+		"no boot":                    {noFAT, addr.Boot, "no FAT file system in the image"},
+		"number, without a table":    {fat12, 1, "no partition 1 (the image is one FAT file system without a partition table, number 0)"},
+		"nothing":                    {make([]byte, 1<<20), addr.Boot, "neither a partition table nor a FAT file system"},
+		"empty":                      {nil, 0, "neither a partition table nor a FAT file system"},
+		"damaged boot":               {damaged, addr.Boot, "partition 1: damaged file system: 9 file allocation tables (byte 16 of the volume)"},
+		"damaged":                    {damaged, 1, "damaged file system: 9 file allocation tables (byte 16 of the volume)"},
+		"truncated inside":           {mbr[:100*512], 1, "damaged file system: truncated: the volume has 131072 bytes, but only 18432 are there (byte 32 of the volume)"},
+		"truncated before":           {mbr[:64*512], 1, "it lies behind the end of the image, which is truncated"},
+		"behind a damaged record":    {broken, 6, "no partition 6 (the image has 1): damaged partition table: the boot record of a logical partition has no signature (at byte 131072)"},
+		"no boot, a damaged record":  {broken, addr.Boot, "no FAT file system in the image: damaged partition table: the boot record of a logical partition has no signature (at byte 131072)"},
+		"no partition in the table":  {emptyTable(), 1, "no partition 1 (the image has none)"},
+		"no partition, boot":         {emptyTable(), addr.Boot, "no FAT file system in the image"},
+		"GPT without its structures": {announced(), 1, "damaged partition table: the MBR announces a GPT, but neither its header nor a backup is there (at byte 512)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			im := mustOpen(t, write(t, tt.img), Unlocked)
+			v, _, err := im.Volume(tt.num)
+			if v != nil && err != nil || errText(err) != tt.want {
+				t.Errorf("Volume(%d) = %q, want %q", tt.num, errText(err), tt.want)
+			}
+		})
+	}
+}
+
+func emptyTable() []byte {
+	img := make([]byte, 4096)
+	img[510], img[511] = 0x55, 0xaa
+	return img
+}
+
+func announced() []byte {
+	img := emptyTable()
+	img[446+4], img[446+8], img[446+12] = 0xee, 1, 7
+	return img
+}
+
+// What is sound is listed beside what is damaged.
+func TestPartitionsOfDamagedImage(t *testing.T) {
+	broken := testimg.Fixture(t, "mbr-logical-5")
+	broken[575*512+510] = 0 // the second boot record
+	img := bytes.Clone(broken)
+	img[320*512+16] = 9 // FATs of partition 5
+	im := mustOpen(t, write(t, img), Read)
+	parts, err := im.Partitions()
+	if len(parts) < 2 || !errors.Is(err, fat.ErrCorrupt) || !strings.Contains(err.Error(), "partition 5: damaged file system: 9 file") {
+		t.Errorf("got %+v, %v", parts, err)
+	}
+}
+
+// A truncated image still lists.
+func TestPartitionsOfTruncatedImage(t *testing.T) {
+	im := mustOpen(t, write(t, testimg.Fixture(t, "mbr")[:400*512]), Read)
+	parts, err := im.Partitions()
+	if len(parts) != 4 || err != nil || !parts[0].Boot || !parts[2].Root {
+		t.Errorf("got %+v, %v", parts, err)
+	}
+}
+
+// An MBR counts in 4096-byte sectors where its FAT volume is found so alone.
+func TestMBR4096(t *testing.T) {
+	vol := testimg.Fixture(t, "fat16-4k")
+	img := make([]byte, 8*4096+len(vol))
+	img[510], img[511] = 0x55, 0xaa
+	e := img[446:]
+	e[4], e[8] = 0x0e, 8
+	sectors := len(vol) / 4096
+	e[12], e[13], e[14] = byte(sectors), byte(sectors>>8), byte(sectors>>16)
+	copy(img[8*4096:], vol)
+	im := mustOpen(t, write(t, img), Read)
+	parts, err := im.Partitions()
+	if err != nil || im.SectorSize() != 4096 || len(parts) != 1 || parts[0].FAT != 16 || parts[0].Size != int64(len(vol)) {
+		t.Errorf("got %+v, %v, sectors of %d", parts, err, im.SectorSize())
+	}
+}
+
+// What sfdisk leaves of a FAT volume's boot sector in front of a table is no bare volume;
+// a boot sector with a table's entry for itself, as mkfs.fat --mbr makes it, is one.
+func TestBareOrTable(t *testing.T) {
+	stale := testimg.Fixture(t, "mbr")
+	copy(stale[:446], testimg.Fixture(t, "fat12")[:446])
+	im := mustOpen(t, write(t, stale), Read)
+	if _, num, err := im.Volume(addr.Boot); num != 1 || err != nil {
+		t.Errorf("Volume behind a stale boot sector = %d, %v; want 1", num, err)
+	}
+	self := testimg.Fixture(t, "fat12")
+	copy(self[446:], []byte{0x80, 0, 0, 0, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0})
+	im = mustOpen(t, write(t, self), Read)
+	if _, num, err := im.Volume(addr.Boot); num != 0 || err != nil {
+		t.Errorf("Volume of a bare one with a fake entry = %d, %v; want 0", num, err)
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("loop", filepath.Join(dir, "loop")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(fifo, filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		filepath.Join(dir, "none"): "no such file or directory",
+		dir:                        "is a directory",
+		fifo:                       "neither a regular file nor a block device",
+		filepath.Join(dir, "link"): "neither a regular file nor a block device",
+		filepath.Join(dir, "loop"): "too many levels of symbolic links",
+		"/dev/null":                "neither a regular file nor a block device",
+		filepath.Join(fifo, "x"):   "not a directory",
+		"a\x00b":                   "invalid argument",
+		"":                         "no such file or directory",
+	} {
+		for _, mode := range []Mode{Read, Write, Unlocked} {
+			if _, err := Open(path, mode, nil); errText(err) != want {
+				t.Errorf("Open(%q) = %q, want %q", path, errText(err), want)
+			}
+		}
+		if IsFile(path) {
+			t.Errorf("IsFile(%q)", path)
+		}
+	}
+	if _, err := Open(filepath.Join(dir, "none"), Read, nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v is not fs.ErrNotExist", err)
+	}
+}
+
+func TestReadOnlyFile(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may write every file")
+	}
+	path := testimg.FixtureFile(t, "mbr")
+	if err := os.Chmod(path, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path, Write, nil); errText(err) != "permission denied" {
+		t.Errorf("Open = %q, want permission denied", errText(err))
+	}
+}
+
+// Only an image opened for writing gives volumes that can be written.
+func TestVolumeWritable(t *testing.T) {
+	path := testimg.FixtureFile(t, "mbr")
+	for _, mode := range []Mode{Read, Unlocked, Write} {
+		im := mustOpen(t, path, mode)
+		_, writable := im.section(0, 512).(fat.Device)
+		if writable != (mode == Write) {
+			t.Errorf("mode %d: writable = %v", mode, writable)
+		}
+		im.Close()
+	}
+}
+
+// A section cannot be left, by reading or by writing.
+func TestSection(t *testing.T) {
+	path := write(t, []byte("0123456789"))
+	im := mustOpen(t, path, Write)
+	d := im.section(2, 6).(fat.Device)
+	for _, tt := range []struct {
+		off  int64
+		n    int
+		want string
+		err  error
+	}{
+		{0, 6, "234567", nil},
+		{0, 9, "234567", io.EOF},
+		{4, 2, "67", nil},
+		{4, 3, "67", io.EOF},
+		{6, 1, "", io.EOF},
+		{7, 0, "", io.EOF},
+		{1 << 62, 1, "", io.EOF},
+		{-1, 1, "", errBounds},
+	} {
+		buf := make([]byte, tt.n)
+		n, err := d.ReadAt(buf, tt.off)
+		if string(buf[:n]) != tt.want || !errors.Is(err, tt.err) {
+			t.Errorf("ReadAt(%d bytes, %d) = %q, %v; want %q, %v", tt.n, tt.off, buf[:n], err, tt.want, tt.err)
+		}
+	}
+	for _, tt := range []struct {
+		off int64
+		p   string
+		ok  bool
+	}{{0, "abcdef", true}, {5, "x", true}, {6, "", true}, {6, "x", false}, {5, "xx", false}, {-1, "x", false}, {1 << 62, "x", false}, {0, "1234567", false}} {
+		n, err := d.WriteAt([]byte(tt.p), tt.off)
+		if tt.ok && (err != nil || n != len(tt.p)) || !tt.ok && !errors.Is(err, errBounds) {
+			t.Errorf("WriteAt(%q, %d) = %d, %v", tt.p, tt.off, n, err)
+		}
+	}
+	if err := d.Sync(); err != nil {
+		t.Error(err)
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || string(got) != "01abcdex89" {
+		t.Errorf("the image holds %q, %v", got, err)
+	}
+}
+
+// Reading the boot volume of an image must stay cheap: the daemon does it at each request.
+func TestVolumeReadsLittle(t *testing.T) {
+	path := testimg.FixtureFile(t, "ubuntu")
+	im := mustOpen(t, path, Unlocked)
+	allocs := testing.AllocsPerRun(10, func() {
+		im.layout = nil
+		if _, _, err := im.Volume(addr.Boot); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocs > 60 {
+		t.Errorf("finding the boot volume takes %v allocations", allocs)
+	}
+}
+
+func TestLocks(t *testing.T) {
+	path := testimg.FixtureFile(t, "mbr")
+	a := mustOpen(t, path, Read)
+	mustOpen(t, path, Read).Close() // readers share
+	unlocked := mustOpen(t, path, Unlocked)
+
+	waits := make(chan bool)
+	opened := make(chan *Image)
+	go func() {
+		im, err := Open(path, Write, func() { waits <- true })
+		if err != nil {
+			t.Error(err)
+		}
+		opened <- im
+	}()
+	<-waits
+	select {
+	case <-opened:
+		t.Error("a writer did not wait for a reader")
+	default:
+	}
+	a.Close()
+	writer := <-opened
+	go func() {
+		im, err := Open(path, Read, func() { waits <- true })
+		if err != nil {
+			t.Error(err)
+		}
+		opened <- im
+	}()
+	<-waits
+	if _, _, err := unlocked.Volume(1); err != nil {
+		t.Errorf("the daemon's way beside a writer: %v", err)
+	}
+	mustOpen(t, path, Unlocked)
+	writer.Close()
+	(<-opened).Close()
+}
+
+// An image that was replaced while a tool waited for its lock is the new one.
+func TestReplacedWhileWaiting(t *testing.T) {
+	path := testimg.FixtureFile(t, "mbr")
+	old := mustOpen(t, path, Write)
+	opened := make(chan *Image)
+	go func() {
+		im, err := Open(path, Write, func() {
+			if err := os.Rename(testimg.FixtureFile(t, "fat12"), path); err != nil {
+				t.Error(err)
+			}
+			old.Close()
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		opened <- im
+	}()
+	im := <-opened
+	defer im.Close()
+	if im.Size() != 131072 {
+		t.Errorf("size %d, want that of the new image", im.Size())
+	}
+}
+
+// FuzzImage: no table and volumes below it panic, hang or are listed twice.
+func FuzzImage(f *testing.F) {
+	seeds := testimg.TableSeeds()
+	if len(seeds) == 0 {
+		f.Fatal("no seeds")
+	}
+	for _, s := range seeds {
+		f.Add(s)
+	}
+	path := filepath.Join(f.TempDir(), "d.img")
+	f.Fuzz(func(t *testing.T, img []byte) {
+		if err := os.WriteFile(path, img, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		im := mustOpen(t, path, Unlocked)
+		parts, err := im.Partitions()
+		if err != nil && !errors.Is(err, fat.ErrCorrupt) && !errors.Is(err, partition.ErrCorrupt) && !errors.Is(err, ErrNothing) {
+			t.Fatalf("Partitions = %v", err)
+		}
+		boot := -1
+		for _, p := range parts {
+			if p.Boot {
+				boot = p.Num
+			}
+			_, num, err := im.Volume(p.Num)
+			if (err == nil) != (p.FAT != 0) || err == nil && num != p.Num {
+				t.Errorf("Volume(%d) = %d, %v; listed as %+v", p.Num, num, err, p)
+			}
+		}
+		if _, num, err := im.Volume(addr.Boot); err == nil && num != boot {
+			t.Errorf("boot volume %d, listed %d", num, boot)
+		}
+	})
+}

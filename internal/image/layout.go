@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package image
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"nobodd/internal/addr"
+	"nobodd/internal/fat"
+	"nobodd/internal/partition"
+)
+
+// Partition is a partition and what was found in it.
+type Partition struct {
+	Num   int    // 0 for a bare FAT image
+	Start int64  // in sectors of SectorSize
+	Size  int64  // in bytes
+	Type  string // as partition.Partition has it; "" for a bare FAT image
+	FAT   int    // 12, 16, 32, or 0 if there is no FAT file system
+	Label string // FAT volume label, else the GPT name
+	Boot  bool   // the boot partition
+	Root  bool   // the root partition
+}
+
+var (
+	// ErrNothing: the image is none that the tools can work with.
+	ErrNothing = errors.New("neither a partition table nor a FAT file system")
+	// ErrNoBoot: no partition holds a FAT file system.
+	ErrNoBoot = errors.New("no FAT file system in the image")
+)
+
+// layout is what lies where in an image: a table, or one bare FAT file system.
+type layout struct {
+	table *partition.Table // nil for a bare FAT image
+}
+
+func (im *Image) readLayout() (*layout, error) {
+	if im.layout != nil {
+		return im.layout, nil
+	}
+	table, err := im.readTable()
+	if err != nil && !errors.Is(err, partition.ErrNoTable) {
+		return nil, cause(err)
+	}
+	if err == nil && (len(table.Partitions) > 0 || table.Damage != nil) {
+		im.layout = &layout{table}
+		return im.layout, nil
+	}
+	_, fatErr := fat.Open(im.section(0, im.size), im.size)
+	switch {
+	case fatErr == nil:
+		im.layout = &layout{}
+	case !errors.Is(fatErr, fat.ErrNotFAT):
+		return nil, fatErr
+	case err != nil:
+		return nil, ErrNothing
+	default:
+		im.layout = &layout{table}
+	}
+	return im.layout, nil
+}
+
+// readTable reads the partition table. A block device tells the sector size that an
+// MBR counts in. A file's MBR counts in 512 bytes, unless no FAT file system is found
+// so and one is found with 4096.
+func (im *Image) readTable() (*partition.Table, error) {
+	if im.block {
+		if unit, err := unix.IoctlGetInt(int(im.f.Fd()), unix.BLKSSZGET); err == nil {
+			return partition.ReadUnit(im.f, im.size, int64(unit))
+		}
+	}
+	table, err := partition.Read(im.f, im.size)
+	if err != nil || table.Scheme != partition.MBR || im.findFAT(table) {
+		return table, err
+	}
+	large, err := partition.ReadUnit(im.f, im.size, 4096)
+	if err == nil && im.findFAT(large) {
+		return large, nil
+	}
+	return table, nil
+}
+
+func (im *Image) findFAT(t *partition.Table) bool {
+	for _, p := range addressable(t) {
+		if _, err := im.open(p); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// addressable are the partitions that an address can name.
+func addressable(t *partition.Table) []partition.Partition {
+	for i, p := range t.Partitions {
+		if p.Num > addr.MaxPart {
+			return t.Partitions[:i]
+		}
+	}
+	return t.Partitions
+}
+
+// SectorSize is the number of bytes that Partition.Start counts in.
+func (im *Image) SectorSize() int64 {
+	if l, err := im.readLayout(); err == nil && l.table != nil {
+		return l.table.SectorSize
+	}
+	return 512
+}
+
+// Partitions lists the partitions by number; a bare FAT image has one, number 0.
+// Beside an error of a damaged table or volume it gives those that were found.
+func (im *Image) Partitions() ([]Partition, error) {
+	l, err := im.readLayout()
+	if err != nil {
+		return nil, err
+	}
+	if l.table == nil {
+		v, err := fat.Open(im.section(0, im.size), im.size)
+		if err != nil {
+			return nil, err
+		}
+		return []Partition{{Size: im.size, FAT: v.Width(), Label: v.Label(), Boot: true}}, nil
+	}
+	errs := []error{l.table.Damage}
+	var list []Partition
+	var hasBoot, hasRoot bool
+	for _, p := range addressable(l.table) {
+		q := Partition{Num: p.Num, Start: p.Start / l.table.SectorSize, Size: p.Size, Type: p.Type, Label: p.Name}
+		v, err := im.open(p)
+		switch {
+		case err == nil:
+			q.FAT = v.Width()
+			if label := v.Label(); label != "" {
+				q.Label = label
+			}
+		case !errors.Is(err, fat.ErrNotFAT) && !errors.Is(err, errBehind):
+			errs = append(errs, fmt.Errorf("partition %d: %w", p.Num, err))
+		}
+		q.Boot = !hasBoot && holdsFAT(err)
+		q.Root = !hasRoot && !holdsFAT(err) && p.HoldsSystem()
+		hasBoot, hasRoot = hasBoot || q.Boot, hasRoot || q.Root
+		list = append(list, q)
+	}
+	return list, errors.Join(errs...)
+}
+
+// holdsFAT tells from the error of opening a volume whether it is a FAT file system,
+// a damaged one included: the boot partition is not another one for that.
+func holdsFAT(err error) bool { return err == nil || errors.Is(err, fat.ErrCorrupt) }
+
+// Volume opens the FAT volume of partition num (addr.Boot for the boot partition) and tells its number.
+// Errors are causes to be printed after the address: "no partition 7 (the image has 1, 2)",
+// "partition 2 holds no FAT file system", "no FAT file system in the image", "neither a partition table nor a FAT file system".
+// The volume can be written if the image was opened with Write. It reads the table and
+// one sector of each partition up to the one asked for.
+func (im *Image) Volume(num int) (*fat.FS, int, error) {
+	l, err := im.readLayout()
+	if err != nil {
+		return nil, 0, err
+	}
+	switch {
+	case l.table == nil && (num == addr.Boot || num == 0):
+		v, err := fat.Open(im.section(0, im.size), im.size)
+		return v, 0, err
+	case l.table == nil:
+		return nil, 0, fmt.Errorf("no partition %d (the image is one FAT file system without a partition table, number 0)", num)
+	case num == addr.Boot:
+		return im.bootVolume(l.table)
+	}
+	p, ok := l.table.Find(num)
+	if !ok {
+		return nil, 0, missing(num, l.table)
+	}
+	v, err := im.open(p)
+	if errors.Is(err, fat.ErrNotFAT) {
+		return nil, 0, fmt.Errorf("partition %d holds no FAT file system", num)
+	}
+	return v, num, err
+}
+
+// bootVolume opens the first volume that is a FAT file system.
+func (im *Image) bootVolume(t *partition.Table) (*fat.FS, int, error) {
+	for _, p := range addressable(t) {
+		v, err := im.open(p)
+		if err == nil {
+			return v, p.Num, nil
+		}
+		if !errors.Is(err, fat.ErrNotFAT) && !errors.Is(err, errBehind) {
+			return nil, 0, fmt.Errorf("partition %d: %w", p.Num, err)
+		}
+	}
+	return nil, 0, withDamage(ErrNoBoot, t)
+}
+
+func missing(num int, t *partition.Table) error {
+	var nums []string
+	for _, p := range t.Partitions {
+		nums = append(nums, strconv.Itoa(p.Num))
+	}
+	const most = 20
+	if len(nums) > most {
+		nums = append(nums[:most], "...")
+	}
+	if len(nums) == 0 {
+		nums = []string{"none"}
+	}
+	return withDamage(fmt.Errorf("no partition %d (the image has %s)", num, strings.Join(nums, ", ")), t)
+}
+
+// withDamage adds why a partition may be missing.
+func withDamage(err error, t *partition.Table) error {
+	if t.Damage == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, t.Damage)
+}
+
+// errBehind: a partition of which a truncated image has nothing.
+var errBehind = errors.New("it lies behind the end of the image, which is truncated")
+
+// open opens the FAT volume of p, of which the image may hold only the beginning.
+func (im *Image) open(p partition.Partition) (*fat.FS, error) {
+	if p.Start >= im.size {
+		return nil, errBehind
+	}
+	size := min(p.Size, im.size-p.Start)
+	return fat.Open(im.section(p.Start, size), size)
+}
+
+// section gives the bytes of the image that a volume may read, and may write if the
+// image is open for that.
+func (im *Image) section(off, size int64) io.ReaderAt {
+	s := section{im.f, off, size}
+	if im.mode == Write {
+		return &device{s}
+	}
+	return &s
+}
