@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"nobodd/internal/fat"
+	"nobodd/internal/tool"
+)
+
+// printer writes listings as ls does.
+type printer struct {
+	w                     io.Writer
+	long, human, classify bool
+	terminal              bool // names are read by a person, on a terminal that some bytes could upset
+	headings              bool
+	users, groups         names
+}
+
+func (p *printer) print(files []entry, dirs []listing) {
+	p.entries(files)
+	for i, list := range dirs {
+		if i > 0 || len(files) > 0 {
+			fmt.Fprintln(p.w)
+		}
+		if p.headings {
+			fmt.Fprintf(p.w, "%s:\n", p.shown(list.heading))
+		}
+		p.entries(list.entries)
+	}
+}
+
+func (p *printer) entries(entries []entry) {
+	switch {
+	case len(entries) == 0:
+	case p.long && entries[0].part != nil:
+		p.table(partitionRows(entries, p.sizeText), "lllrrl")
+	case p.long:
+		p.table(p.rows(entries), "lrllr")
+	default:
+		for _, e := range entries {
+			fmt.Fprintln(p.w, p.shown(e.name)+p.mark(e))
+		}
+	}
+}
+
+// table prints rows in columns that are as wide as they need to be, flush left (l) or
+// right (r). What follows the aligned columns stands as it is.
+func (p *printer) table(rows [][]string, align string) {
+	widths := make([]int, len(align))
+	for _, row := range rows {
+		for i := range widths {
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+		}
+	}
+	for _, row := range rows {
+		for i, cell := range row {
+			switch {
+			case i >= len(align):
+				io.WriteString(p.w, cell)
+			case align[i] == 'r':
+				fmt.Fprintf(p.w, "%*s", widths[i], cell)
+			default:
+				fmt.Fprintf(p.w, "%-*s", widths[i], cell)
+			}
+			if i < len(row)-1 {
+				io.WriteString(p.w, " ")
+			}
+		}
+		fmt.Fprintln(p.w)
+	}
+}
+
+func (p *printer) sizeText(n int64) string {
+	if p.human {
+		return tool.FormatSize(n)
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// shown replaces what a terminal would obey, as ls does.
+func (p *printer) shown(name string) string {
+	if !p.terminal {
+		return name
+	}
+	return plain(name)
+}
+
+// plain is s with a question mark for each character that is not printable.
+func plain(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if tool.Printable(string(r)) != string(r) {
+			r = '?'
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// mark is what -F appends.
+func (p *printer) mark(e entry) string {
+	if !p.classify || e.part != nil {
+		return ""
+	}
+	switch mode := e.info.Mode(); {
+	case mode.IsDir():
+		return "/"
+	case mode.Type() == fs.ModeSymlink:
+		return "@"
+	case mode.Type() == fs.ModeNamedPipe:
+		return "|"
+	case mode.Type() == fs.ModeSocket:
+		return "="
+	case mode.IsRegular() && mode&0o111 != 0:
+		return "*"
+	}
+	return ""
+}
+
+// rows are the columns of -l.
+func (p *printer) rows(entries []entry) [][]string {
+	now := time.Now()
+	rows := make([][]string, len(entries))
+	for i, e := range entries {
+		links, user, group := p.owner(e.info)
+		name := p.shown(e.name)
+		if e.link != "" {
+			name += " -> " + p.shown(e.link)
+		} else {
+			name += p.mark(e)
+		}
+		rows[i] = []string{modeText(e.info.Mode()), links, user, group, p.sizeText(e.size()), dateText(e.modTime(), now), name}
+	}
+	return rows
+}
+
+// modeText is the mode as ls -l has it, drwxr-xr-x.
+func modeText(mode fs.FileMode) string {
+	kind := byte('-')
+	switch mode.Type() {
+	case fs.ModeDir:
+		kind = 'd'
+	case fs.ModeSymlink:
+		kind = 'l'
+	case fs.ModeNamedPipe:
+		kind = 'p'
+	case fs.ModeSocket:
+		kind = 's'
+	case fs.ModeDevice:
+		kind = 'b'
+	case fs.ModeDevice | fs.ModeCharDevice:
+		kind = 'c'
+	}
+	text := []byte(mode.Perm().String())
+	text[0] = kind
+	special := func(bit fs.FileMode, at int, with, without byte) {
+		if mode&bit == 0 {
+			return
+		}
+		if text[at] == 'x' {
+			text[at] = with
+		} else {
+			text[at] = without
+		}
+	}
+	special(fs.ModeSetuid, 3, 's', 'S')
+	special(fs.ModeSetgid, 6, 's', 'S')
+	special(fs.ModeSticky, 9, 't', 'T')
+	return string(text)
+}
+
+// dateText is the date as ls -l has it: the time of day within the last six months,
+// else the year.
+func dateText(t, now time.Time) string {
+	const halfYear = 31556952 / 2 * time.Second
+	if t.After(now) || t.Before(now.Add(-halfYear)) {
+		return t.Format("Jan _2  2006")
+	}
+	return t.Format("Jan _2 15:04")
+}
+
+// owner gives the number of links and the owner and group, by name. What is in an
+// image is root's, as where Linux mounts it.
+func (p *printer) owner(info fs.FileInfo) (links, user, group string) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case ok:
+		return strconv.FormatUint(uint64(st.Nlink), 10), p.users.name("/etc/passwd", st.Uid), p.groups.name("/etc/group", st.Gid)
+	case info.IsDir():
+		return "2", "root", "root"
+	}
+	return "1", "root", "root"
+}
+
+// names are the names of users or groups by their numbers. It is read when first
+// needed; a number without a name stands for itself.
+type names map[string]string
+
+func (n *names) name(file string, id uint32) string {
+	number := strconv.FormatUint(uint64(id), 10)
+	if *n == nil {
+		*n = names{}
+		data, _ := os.ReadFile(file)
+		for line := range strings.Lines(string(data)) {
+			if field := strings.SplitN(line, ":", 4); len(field) == 4 && (*n)[field[2]] == "" {
+				(*n)[field[2]] = field[0]
+			}
+		}
+	}
+	if name := (*n)[number]; name != "" {
+		return name
+	}
+	return number
+}
+
+// partitionRows are the columns of a partition listing with -l, the header first.
+func partitionRows(entries []entry, sizeText func(int64) string) [][]string {
+	rows := [][]string{{"NUM", "USE", "FS", "START", "SIZE", "TYPE", "LABEL"}}
+	for _, e := range entries {
+		r := partitionOf(e)
+		row := []string{strconv.Itoa(r.Num), r.Use, r.FS, strconv.FormatInt(r.Start, 10), sizeText(r.Size), r.Type, plain(r.Label)}
+		for i := range row {
+			if row[i] == "" {
+				row[i] = "-"
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// partitionJSON is a partition in --json; empty strings for what is empty.
+type partitionJSON struct {
+	Address string `json:"address"`
+	Num     int    `json:"num"`
+	Use     string `json:"use"`
+	FS      string `json:"fs"`
+	Start   int64  `json:"start"` // in sectors
+	Size    int64  `json:"size"`  // in bytes
+	Type    string `json:"type"`
+	Label   string `json:"label"`
+}
+
+func partitionOf(e entry) partitionJSON {
+	p := partitionJSON{e.addr, e.part.Num, "", "", e.part.Start, e.part.Size, e.part.Type, e.part.Label}
+	switch {
+	case e.part.Boot:
+		p.Use = "boot"
+	case e.part.Root:
+		p.Use = "root"
+	}
+	if e.part.FAT != 0 {
+		p.FS = "fat" + strconv.Itoa(e.part.FAT)
+	}
+	return p
+}
+
+// fileJSON is a file or directory in --json.
+type fileJSON struct {
+	Address   string `json:"address"`
+	Name      string `json:"name"`
+	Type      string `json:"type"`  // file or dir
+	Size      int64  `json:"size"`  // in bytes
+	MTime     string `json:"mtime"` // RFC 3339, UTC
+	Mode      string `json:"mode"`  // as -l has it
+	ShortName string `json:"shortname"`
+}
+
+func fileOf(e entry) fileJSON {
+	f := fileJSON{e.addr, e.info.Name(), "file", e.size(), e.modTime().Format(time.RFC3339), modeText(e.info.Mode()), ""}
+	if e.info.IsDir() {
+		f.Type = "dir"
+	}
+	if entry, ok := e.info.Sys().(*fat.Entry); ok {
+		f.ShortName = entry.ShortName
+	}
+	return f
+}
+
+// printJSON prints one array with an object a line, the files first.
+func printJSON(w io.Writer, files []entry, dirs []listing) error {
+	all := files
+	for _, list := range dirs {
+		all = append(all, list.entries...)
+	}
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false)
+	fmt.Fprintln(w, "[")
+	for i, e := range all {
+		var object any
+		if e.part != nil {
+			object = partitionOf(e)
+		} else {
+			object = fileOf(e)
+		}
+		line.Reset()
+		if err := enc.Encode(object); err != nil {
+			return err
+		}
+		if i < len(all)-1 {
+			line.Truncate(line.Len() - 1)
+			line.WriteString(",\n")
+		}
+		line.WriteTo(w)
+	}
+	fmt.Fprintln(w, "]")
+	return nil
+}

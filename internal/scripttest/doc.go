@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// Package scripttest runs the scripts in testdata against the built commands and
+// against scripts/. Each testdata/*.txtar is one script in the language of testscript
+// (github.com/rogpeppe/go-internal/testscript), with these commands added:
+//
+//	exits STATUS COMMAND [ARG]...   run it; it must end with this exit status
+//	fixture NAME [FILE]             unpack an image of internal/testimg to FILE (NAME.img)
+//	peer PROGRAM...                 skip the script where a program is absent; in CI fail
+//	fsckclean FILE [NUM]            fsck.vfat -n has nothing to say about the file, or
+//	                                about its partition NUM
+//
+// The time zone is not UTC, so that a local time that slips out is noticed.
+package scripttest

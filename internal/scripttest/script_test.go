@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package scripttest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"nobodd/internal/testimg"
+)
+
+const root = "../.."
+
+// bin is the directory of the built commands.
+var bin string
+
+func TestMain(m *testing.M) {
+	os.Exit(testMain(m))
+}
+
+func testMain(m *testing.M) int {
+	if err := noteSources(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	var err error
+	if bin, err = os.MkdirTemp("", "nobodd-scripttest-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(bin)
+	if err := build(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	scripts, err := filepath.Abs(filepath.Join(root, "scripts"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	os.Setenv("PATH", strings.Join([]string{bin, scripts, os.Getenv("PATH")}, ":"))
+	return m.Run()
+}
+
+// build builds the commands; with coverage counters if the environment says where
+// they are to be written.
+func build() error {
+	args := []string{"build", "-o", bin + "/"}
+	if os.Getenv("GOCOVERDIR") != "" {
+		args = append(args, "-cover", "-coverpkg=nobodd/...")
+	}
+	cmd := exec.Command("go", append(args, "./cmd/...")...)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// noteSources looks at each source file, so that go test knows what its cached result
+// depends on: the commands are built by another process.
+func noteSources() error {
+	for _, dir := range []string{"cmd", "internal", "scripts"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			if d.IsDir() {
+				_, err = os.ReadDir(path)
+				return err
+			}
+			_, err = os.Stat(path)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                "testdata",
+		RequireUniqueNames: true,
+		Setup: func(env *testscript.Env) error {
+			env.Values[tKey{}] = env.T()
+			env.Setenv("TZ", "America/St_Johns")
+			env.Setenv("GOCOVERDIR", os.Getenv("GOCOVERDIR"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":     exits,
+			"fixture":   fixture,
+			"peer":      peer,
+			"fsckclean": fsckClean,
+		},
+	})
+}
+
+// tKey is the key of the running test's testscript.T.
+type tKey struct{}
+
+func usage(ts *testscript.TestScript, neg, ok bool, text string) {
+	if neg || !ok {
+		ts.Fatalf("usage: %s", text)
+	}
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) >= 2, "exits STATUS COMMAND [ARG]...")
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		got = exit.ExitCode() // -1 if a signal ended it
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d (%v), want %d", got, err, want)
+	}
+}
+
+func fixture(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 1 || len(args) == 2, "fixture NAME [FILE]")
+	file := args[0] + ".img"
+	if len(args) == 2 {
+		file = args[1]
+	}
+	ts.Check(testimg.Unpack(args[0], ts.MkAbs(file)))
+}
+
+func peer(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) > 0, "peer PROGRAM...")
+	absent := testimg.Absent(args...)
+	switch {
+	case len(absent) == 0:
+	case os.Getenv("CI") != "":
+		ts.Fatalf("needs %s, which CI must have", strings.Join(absent, ", "))
+	default:
+		ts.Value(tKey{}).(testscript.T).Skip("needs " + strings.Join(absent, ", "))
+	}
+}
+
+func fsckClean(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 1 || len(args) == 2, "fsckclean FILE [NUM]")
+	volume := ts.MkAbs(args[0])
+	if len(args) == 2 {
+		num, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		volume, err = cutPartition(volume, num)
+		ts.Check(err)
+		defer os.Remove(volume)
+	}
+	out, err := exec.Command("fsck.vfat", "-n", volume).CombinedOutput()
+	if err != nil || strings.Count(string(out), "\n") != 2 { // its version and a summary
+		ts.Fatalf("fsck.vfat -n %s: %v\n%s", args[0], err, out)
+	}
+}
+
+// cutPartition copies partition num of the image to a temporary file. sfdisk says
+// where it is.
+func cutPartition(image string, num int) (string, error) {
+	out, err := exec.Command("sfdisk", "--json", image).Output()
+	if err != nil {
+		return "", fmt.Errorf("sfdisk --json %s: %w", image, err)
+	}
+	var dump struct {
+		PartitionTable struct {
+			SectorSize int64
+			Partitions []struct {
+				Node        string
+				Start, Size int64
+			}
+		}
+	}
+	if err := json.Unmarshal(out, &dump); err != nil {
+		return "", err
+	}
+	table := dump.PartitionTable
+	for _, p := range table.Partitions {
+		suffix := strings.TrimPrefix(strings.TrimPrefix(p.Node, image), "p")
+		if suffix == strconv.Itoa(num) {
+			return cut(image, p.Start*table.SectorSize, p.Size*table.SectorSize)
+		}
+	}
+	return "", fmt.Errorf("%s: no partition %d in %s", image, num, out)
+}
+
+func cut(image string, start, size int64) (path string, err error) {
+	f, err := os.Open(image)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	part, err := io.ReadAll(io.NewSectionReader(f, start, size))
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(bin, filepath.Base(filepath.Dir(image))+"-part.img")
+	return path, testimg.WriteSparse(path, part)
+}
