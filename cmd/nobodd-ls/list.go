@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"nobodd/internal/addr"
-	"nobodd/internal/fat"
 	"nobodd/internal/image"
 	"nobodd/internal/tool"
 )
@@ -91,7 +90,7 @@ func (l *lister) list(texts []string) (files []entry, dirs []listing) {
 
 // look finds out what text names. Beside an error there may still be something.
 func (l *lister) look(text string) (*operand, error) {
-	a, err := addr.Parse(text, isImage)
+	a, err := addr.Parse(text, image.IsFile)
 	if err != nil {
 		return nil, err
 	}
@@ -116,11 +115,6 @@ func (l *lister) look(text string) (*operand, error) {
 		return nil, tool.At(text, syscall.ENOTDIR)
 	}
 	return op, err
-}
-
-func isImage(path string) bool {
-	fi, err := os.Stat(path)
-	return err == nil && (fi.Mode().IsRegular() || fi.Mode().Type() == fs.ModeDevice)
 }
 
 // partitions lists those of the image that a names.
@@ -239,7 +233,7 @@ func (local) Readlink(name string) string {
 func (local) Join(dir, base string) string { return strings.TrimSuffix(dir, "/") + "/" + base }
 
 // fatTree is a FAT volume.
-type fatTree struct{ *fat.FS }
+type fatTree struct{ fs.StatFS }
 
 func (t fatTree) Lstat(name string) (fs.FileInfo, error) { return t.Stat(name) }
 

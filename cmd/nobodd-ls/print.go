@@ -15,7 +15,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"nobodd/internal/fat"
+	"nobodd/internal/image"
 	"nobodd/internal/tool"
 )
 
@@ -283,7 +283,7 @@ func fileOf(e entry) fileJSON {
 	if e.info.IsDir() {
 		f.Type = "dir"
 	}
-	if entry, ok := e.info.Sys().(*fat.Entry); ok {
+	if entry, ok := e.info.Sys().(*image.Entry); ok {
 		f.ShortName = entry.ShortName
 	}
 	return f
