@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The load client: many TFTP clients in one thread, so that the servers have most of the
+// machine. Each asks with tsize and blksize 1468, without a window, from its own port, and
+// compares every byte.
+
+const (
+	blockSize  = 1468
+	resend     = 2 * time.Second        // as a Pi 4 does
+	patience   = 150 * time.Second      // for a whole load
+	tick       = 200 * time.Millisecond // how often clients look at the clock
+	oack, ack  = 6, 4
+	data, fail = 3, 5
+)
+
+// loader is a client in the middle of its transfer.
+type loader struct {
+	fd        int
+	connected bool
+	next      uint16 // block to come
+	off       int    // bytes that came
+	last      []byte // packet to send again
+	sent      time.Time
+}
+
+// load lets n clients read the file name from server at once and gives how long that took.
+// Every transfer must give want.
+func load(server netip.AddrPort, name string, want []byte, n int) (time.Duration, error) {
+	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(poll)
+	start := time.Now()
+	clients := map[int32]*loader{}
+	defer func() {
+		for _, c := range clients {
+			unix.Close(c.fd)
+		}
+	}()
+	for range n {
+		c, err := ask(server, name)
+		if err != nil {
+			return 0, err
+		}
+		clients[int32(c.fd)] = c
+		if err := unix.EpollCtl(poll, unix.EPOLL_CTL_ADD, c.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(c.fd)}); err != nil {
+			return 0, err
+		}
+	}
+	events := make([]unix.EpollEvent, 256)
+	packet := make([]byte, 4+blockSize+1)
+	looked := start
+	for len(clients) > 0 {
+		count, err := unix.EpollWait(poll, events, int(tick.Milliseconds()))
+		if err != nil && err != unix.EINTR {
+			return 0, err
+		}
+		for _, e := range events[:max(0, count)] {
+			c := clients[e.Fd]
+			done, err := c.receive(packet, want)
+			if err != nil {
+				return 0, fmt.Errorf("%s: after %d bytes: %w", name, c.off, err)
+			}
+			if done {
+				unix.Close(c.fd)
+				delete(clients, e.Fd)
+			}
+		}
+		if now := time.Now(); now.Sub(looked) > tick {
+			looked = now
+			if now.Sub(start) > patience {
+				return 0, fmt.Errorf("%d of %d transfers of %s did not end", len(clients), n, name)
+			}
+			for _, c := range clients {
+				if err := c.repeat(server, now); err != nil {
+					return 0, err
+				}
+			}
+		}
+	}
+	return time.Since(start), nil
+}
+
+// ask opens a socket and sends the request.
+func ask(server netip.AddrPort, name string) (*loader, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	c := &loader{fd: fd, last: []byte("\x00\x01" + name + "\x00octet\x00tsize\x000\x00blksize\x001468\x00")}
+	if err := c.send(server); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return c, nil
+}
+
+// send sends the last packet: to server until the transfer's port is known.
+func (c *loader) send(server netip.AddrPort) error {
+	c.sent = time.Now()
+	if c.connected {
+		_, err := unix.Write(c.fd, c.last)
+		return err
+	}
+	return unix.Sendto(c.fd, c.last, 0, &unix.SockaddrInet4{Port: int(server.Port()), Addr: server.Addr().As4()})
+}
+
+func (c *loader) repeat(server netip.AddrPort, now time.Time) error {
+	if now.Sub(c.sent) < resend {
+		return nil
+	}
+	return c.send(server)
+}
+
+// receive takes one packet; done tells that the file is whole.
+func (c *loader) receive(p, want []byte) (done bool, err error) {
+	n, err := c.read(p)
+	if err == unix.EAGAIN {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if n < 4 || p[0] != 0 {
+		return false, fmt.Errorf("packet of %d bytes", n)
+	}
+	number := binary.BigEndian.Uint16(p[2:])
+	switch p[1] {
+	case fail:
+		return false, fmt.Errorf("error %d: %s", number, bytes.TrimRight(p[4:n], "\x00"))
+	case oack:
+		if c.off == 0 {
+			c.next = 1
+			return false, c.ack(0)
+		}
+	case data:
+		if number != c.next {
+			return false, nil // an old one; its successor is on the way
+		}
+		block := p[4:n]
+		if len(block) > len(want)-c.off || !bytes.Equal(block, want[c.off:c.off+len(block)]) {
+			return false, errors.New("wrong bytes")
+		}
+		c.off += len(block)
+		c.next++
+		if len(block) < blockSize && c.off != len(want) {
+			return false, errors.New("the file ends too early")
+		}
+		return len(block) < blockSize, c.ack(number)
+	}
+	return false, nil
+}
+
+// read reads a packet. The first one tells the port of the transfer.
+func (c *loader) read(p []byte) (int, error) {
+	if c.connected {
+		return unix.Read(c.fd, p)
+	}
+	n, from, err := unix.Recvfrom(c.fd, p, 0)
+	if err != nil {
+		return n, err
+	}
+	c.connected = true
+	return n, unix.Connect(c.fd, from)
+}
+
+func (c *loader) ack(number uint16) error {
+	c.last = append(c.last[:0], 0, ack, byte(number>>8), byte(number))
+	_, err := unix.Write(c.fd, c.last)
+	c.sent = time.Now()
+	return err
+}
