@@ -9,6 +9,9 @@
 //	peer PROGRAM...                 skip the script where a program is absent; in CI fail
 //	fsckclean FILE [NUM]            fsck.vfat -n has nothing to say about the file, or
 //	                                about its partition NUM
+//	poke FILE TEXT OFFSET HEX       overwrite what stands OFFSET bytes behind the first TEXT
+//	poke FILE TEXT OFFSET from TEXT OFFSET
+//	                                the same with the two bytes that stand elsewhere
 //
 // The time zone is not UTC, so that a local time that slips out is noticed.
 package scripttest

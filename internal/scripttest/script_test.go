@@ -3,6 +3,8 @@
 package scripttest
 
 import (
+	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,7 +58,7 @@ func testMain(m *testing.M) int {
 // build builds the commands; with coverage counters if the environment says where
 // they are to be written.
 func build() error {
-	args := []string{"build", "-o", bin + "/"}
+	args := []string{"build", "-buildvcs=false", "-o", bin + "/"}
 	if os.Getenv("GOCOVERDIR") != "" {
 		args = append(args, "-cover", "-coverpkg=nobodd/...")
 	}
@@ -105,6 +107,7 @@ func TestScripts(t *testing.T) {
 			"fixture":   fixture,
 			"peer":      peer,
 			"fsckclean": fsckClean,
+			"poke":      poke,
 		},
 	})
 }
@@ -153,6 +156,32 @@ func peer(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		ts.Value(tKey{}).(testscript.T).Skip("needs " + strings.Join(absent, ", "))
 	}
+}
+
+func poke(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 4 || len(args) == 6 && args[3] == "from", "poke FILE TEXT OFFSET HEX, or poke FILE TEXT OFFSET from TEXT OFFSET")
+	file := ts.MkAbs(args[0])
+	img, err := os.ReadFile(file)
+	ts.Check(err)
+	find := func(text, offset string) int {
+		at := bytes.Index(img, []byte(text))
+		off, err := strconv.Atoi(offset)
+		ts.Check(err)
+		if at < 0 || at+off < 0 || at+off+2 > len(img) {
+			ts.Fatalf("no %q%+d in %s", text, off, args[0])
+		}
+		return at + off
+	}
+	at := find(args[1], args[2])
+	if len(args) == 6 {
+		from := find(args[4], args[5])
+		copy(img[at:], img[from:from+2])
+	} else {
+		data, err := hex.DecodeString(args[3])
+		ts.Check(err)
+		copy(img[at:], data)
+	}
+	ts.Check(testimg.WriteSparse(file, img))
 }
 
 func fsckClean(ts *testscript.TestScript, neg bool, args []string) {
