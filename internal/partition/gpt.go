@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
+	"slices"
 	"unicode/utf16"
 )
 
@@ -168,6 +169,8 @@ func readGPT(d io.ReaderAt, size, sector int64, place uint64) (*gpt, gptHeader, 
 		return nil, nil, corrupt(off, "the checksum of the GPT header does not match")
 	case h.myLBA() != place:
 		return nil, nil, corrupt(off, "the GPT header is not where it says it is")
+	case h.firstUsable() > h.lastUsable() || h.lastUsable() >= math.MaxInt64/sector:
+		return nil, nil, corrupt(off, "the GPT header gives sectors %d to %d for partitions", h.firstUsable(), h.lastUsable())
 	case h.entrySize() < minGPTEntrySize || h.entrySize()%8 != 0:
 		return nil, nil, corrupt(off, "the GPT header gives the size of an entry as %d bytes", h.entrySize())
 	case h.entries() > maxGPTArrayBytes/h.entrySize():
@@ -217,4 +220,153 @@ func (g *gpt) table(fromBackup bool) *Table {
 		})
 	}
 	return t
+}
+
+// alignment of the end of a partition that grows, in bytes: what partitioning tools
+// align to, and expect.
+const alignment = 1 << 20
+
+// planGPT plans the move of the backup to the end of the disk, and the growth of
+// partition num (0 for none) to the last aligned sector before it.
+//
+// The writes in order, and what a cut leaves behind each:
+//
+//  1. If the primary is damaged: header and entries, from the backup. The old table.
+//  2. The new backup, its entries and header, in one write at the new end. The old
+//     table, since the primary is whole; a backup between old and new is not looked at.
+//  3. The primary header, with the entries up to the one that changes, in one write.
+//     The new table; if the disk tears the write, the new table by its backup.
+//  4. The size in the protective MBR. The new table: readers do not depend on it.
+//
+// The first and the second end with a barrier. When the disk is to become shorter that happens behind the last write, so that the
+// primary never tells of sectors that are not there.
+func (t *Table) planGPT(next *overlay, num int) error {
+	g := *t.gpt
+	if t.FromBackup {
+		if err := g.becomePrimary(next); err != nil {
+			return err
+		}
+	}
+	next.grow()
+	total := next.plan.NewSize / g.sector
+	oldTotals := []int64{next.size / g.sector, int64(g.header.alternate()) + 1}
+	backup := total - 1 - g.arraySectors()
+	changed, err := t.growGPT(&g, backup-1, num)
+	if err != nil {
+		return err
+	}
+	g.header = bytes.Clone(g.header)
+	g.header.setAlternate(total - 1)
+	g.header.setLastUsable(backup - 1)
+	g.header.seal(g.array)
+	if err := g.writeBackup(next, backup); err != nil {
+		return err
+	}
+	next.barrier()
+	if err := g.writePrimary(next, changed); err != nil {
+		return err
+	}
+	return growProtective(next, oldTotals, total)
+}
+
+// becomePrimary plans the repair of the primary from the backup that g is.
+func (g *gpt) becomePrimary(next *overlay) error {
+	if g.header.firstUsable() < 2+g.arraySectors() {
+		return corrupt(g.sector, "the primary GPT header, and it cannot be rebuilt")
+	}
+	backup := int64(g.header.myLBA())
+	g.header = bytes.Clone(g.header)
+	g.header.setMyLBA(1)
+	g.header.setAlternate(backup)
+	g.header.setArrayLBA(2)
+	g.header.seal(g.array)
+	err := g.writePrimary(next, int64(len(g.array)))
+	next.barrier()
+	return err
+}
+
+// growGPT checks that the partitions end at sector lastUsable or before, and extends
+// partition num in a copy of the entries. It gives the number of bytes of the entries
+// up to the end of the changed one.
+func (t *Table) growGPT(g *gpt, lastUsable int64, num int) (changed int64, err error) {
+	end := (lastUsable + 1) * g.sector
+	grown, ok := t.Find(num)
+	if num != 0 && !ok {
+		return 0, errNoPartition(num, t)
+	}
+	if g.header.firstUsable() > lastUsable+1 {
+		return 0, errors.New("the image is too small for the backup of its partition table")
+	}
+	for _, p := range t.Partitions {
+		if p.End() > end {
+			return 0, fmt.Errorf("partition %d would overlap the backup of the partition table: the image needs %d bytes", p.Num, t.MinSize())
+		}
+		if ok && p.End() > grown.End() {
+			return 0, errBehind(num, p.Num)
+		}
+	}
+	end -= end % alignment
+	if !ok || end <= grown.End() {
+		return 0, nil
+	}
+	g.array = bytes.Clone(g.array)
+	g.entry(int64(num) - 1).setLast(end/g.sector - 1)
+	return int64(num) * g.header.entrySize(), nil
+}
+
+// writePrimary plans to write the header and what follows up to n bytes of the entries.
+func (g *gpt) writePrimary(next *overlay, n int64) error {
+	data := bytes.Clone(g.header)
+	if n > 0 {
+		arrayLBA := int64(g.header.arrayLBA())
+		if (arrayLBA-2)*g.sector > maxGPTArrayBytes || arrayLBA+g.arraySectors() > max(g.header.firstUsable(), 2+g.arraySectors()) {
+			return corrupt(g.sector, "the GPT entries lie among the partitions")
+		}
+		gap, err := readAt(next, 2*g.sector, (arrayLBA-2)*g.sector)
+		if err != nil {
+			return err
+		}
+		data = slices.Concat(data, gap, g.array[:n])
+	}
+	return next.write(g.sector, data)
+}
+
+// writeBackup plans to write the entries at sector backup and the header behind them.
+func (g *gpt) writeBackup(next *overlay, backup int64) error {
+	h := gptHeader(bytes.Clone(g.header))
+	h.setMyLBA(backup + g.arraySectors())
+	h.setAlternate(1)
+	h.setArrayLBA(backup)
+	h.seal(g.array)
+	data := make([]byte, g.arraySectors()*g.sector)
+	copy(data, g.array)
+	return next.write(backup*g.sector, append(data, h...))
+}
+
+// growProtective plans to let the protective entry span the disk of total sectors. In
+// a hybrid MBR only an entry that spanned the disk, of one of oldTotals sectors, does.
+func growProtective(next *overlay, oldTotals []int64, total int64) error {
+	buf, err := readAt(next, 0, 512)
+	if err != nil {
+		return err
+	}
+	mbr := bootRecord(buf)
+	used := 0
+	for i := range 4 {
+		if mbr.entry(i).used() {
+			used++
+		}
+	}
+	const most = math.MaxUint32
+	for i := range 4 {
+		e := mbr.entry(i)
+		spans := used == 1 || e.count() == most || slices.Contains(oldTotals, e.start()+e.count())
+		if count := min(total-1, most); e.typ() == typeGPT && e.start() == 1 && spans && e.count() != count {
+			e.setCount(count)
+			if !bytes.Equal(e[5:8], []byte{0xff, 0xff, 0xff}) {
+				e.setEndCHS(total - 1)
+			}
+		}
+	}
+	return next.write(0, buf)
 }

@@ -4,8 +4,12 @@ package partition
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 const (
@@ -201,4 +205,85 @@ func (c *ebrChain) scan(ebr bootRecord, sector int64, parents []entryRef) (link 
 		c.next++
 	}
 	return link
+}
+
+// planMBR plans the growth of partition num to the end of the disk. A real MBR does
+// not depend on the size of the disk.
+//
+// The writes in order, and what a cut leaves behind each, when the disk is as long as
+// it is to be:
+//
+//  1. Logical: the extended partition's entry. The old partitions, with more room.
+//  2. Logical, not the first: the link to its boot record. The same.
+//  3. The partition's own entry. The new table.
+//
+// Each changes one sector, and the third follows a barrier.
+func (t *Table) planMBR(next *overlay, num int) error {
+	next.grow()
+	next.barrier()
+	if num == 0 {
+		return nil
+	}
+	place, err := t.findPlace(num)
+	if err != nil {
+		return err
+	}
+	end := next.plan.NewSize / t.SectorSize // in sectors
+	switch {
+	case place.end() > end:
+		return fmt.Errorf("partition %d ends behind the end of the image", num)
+	case end > maxMBRSectors:
+		return fmt.Errorf("partition %d cannot grow to %d bytes: an MBR reaches %d bytes and no further", num, end*t.SectorSize, maxMBRSectors*t.SectorSize)
+	}
+	for _, parent := range place.parents {
+		if err := growEntry(next, parent, end); err != nil {
+			return err
+		}
+	}
+	next.barrier()
+	return growEntry(next, place.entry, end)
+}
+
+// findPlace gives the place of partition num, behind which there must be no other.
+func (t *Table) findPlace(num int) (mbrPlace, error) {
+	places := slices.Concat(t.primaries, t.logicals)
+	i := slices.IndexFunc(places, func(p mbrPlace) bool { return p.num == num && !p.extended })
+	if i < 0 {
+		return mbrPlace{}, errNoPartition(num, t)
+	}
+	place := places[i]
+	for _, other := range places {
+		isParent := slices.Contains(place.parents, other.entry)
+		if other.end() > place.end() && !isParent {
+			return place, errBehind(num, other.num)
+		}
+	}
+	return place, nil
+}
+
+func errNoPartition(num int, t *Table) error {
+	var nums []string
+	for _, p := range t.Partitions[:min(len(t.Partitions), 20)] {
+		nums = append(nums, strconv.Itoa(p.Num))
+	}
+	return fmt.Errorf("no partition %d (the image has %s)", num, cmp.Or(strings.Join(nums, ", "), "none"))
+}
+
+func errBehind(num, other int) error {
+	return fmt.Errorf("partition %d cannot grow: partition %d lies behind it", num, other)
+}
+
+// growEntry plans to make the entry end at sector end.
+func growEntry(next *overlay, ref entryRef, end int64) error {
+	buf, err := readAt(next, ref.sector, 512)
+	if err != nil {
+		return err
+	}
+	e := bootRecord(buf).entry(ref.index)
+	if ref.base+e.start()+e.count() == end {
+		return nil
+	}
+	e.setCount(end - ref.base - e.start())
+	e.setEndCHS(end - 1)
+	return next.write(ref.sector, buf)
 }

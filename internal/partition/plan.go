@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package partition
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// Disk is what a Plan is carried out on.
+type Disk interface {
+	io.ReaderAt
+	io.WriterAt
+	Sync() error // makes all earlier writes durable before any later one
+	Truncate(size int64) error
+}
+
+// Plan is a change of a disk's size and table that was worked out and checked, and
+// can be carried out.
+type Plan struct {
+	OldSize, NewSize int64  // of the disk in bytes
+	Before, After    *Table // nil if the disk has no table
+
+	ops []op
+}
+
+// op is one step of a plan.
+type op struct {
+	kind opKind
+	off  int64  // opWrite: where; opSize: the new size
+	data []byte // opWrite
+	old  []byte // opWrite: what data replaces; shorter where the old disk ends
+}
+
+type opKind int
+
+const (
+	opWrite opKind = iota
+	opSync         // a barrier
+	opSize
+)
+
+// NewPlan works out how disk d of size bytes, whose table is t, becomes newSize bytes
+// long and how partition grow (0 for none) extends to its new end. A nil t is a disk
+// without a table. Nothing is written. newSize should be a whole number of sectors;
+// what is left over stays unused.
+//
+// Errors: a table that is damaged, a partition that would be cut off or that cannot
+// grow, or the error of d.
+func NewPlan(d io.ReaderAt, size int64, t *Table, newSize int64, grow int) (*Plan, error) {
+	p := &Plan{OldSize: size, NewSize: newSize, Before: t, After: t}
+	next := &overlay{d: d, size: size, end: max(size, newSize), plan: p}
+	if t == nil {
+		next.grow()
+		next.shrink()
+		return p, nil
+	}
+	if t.Damage != nil {
+		return nil, t.Damage
+	}
+	if least := t.MinSize(); newSize < least && newSize < size {
+		return nil, fmt.Errorf("the image cannot be smaller than %d bytes: %s", least, t.tail())
+	}
+	var err error
+	switch t.Scheme {
+	case MBR:
+		err = t.planMBR(next, grow)
+	case GPT:
+		err = t.planGPT(next, grow)
+	}
+	if err != nil {
+		return nil, err
+	}
+	next.shrink()
+	next.end = newSize
+	p.After, err = ReadUnit(next, newSize, t.SectorSize)
+	if err != nil {
+		return nil, fmt.Errorf("the new table would not be readable: %w", err)
+	}
+	return p, p.check(grow)
+}
+
+// check compares the table as it will be read with what was wanted of it.
+func (p *Plan) check(grow int) error {
+	same := func(a, b Partition) bool {
+		if a.Num == grow && b.Size > a.Size {
+			b.Size = a.Size
+		}
+		return a == b
+	}
+	if p.After.Damage != nil || !slices.EqualFunc(p.Before.Partitions, p.After.Partitions, same) {
+		return fmt.Errorf("%w: its entries overlap each other on the disk", ErrCorrupt)
+	}
+	return nil
+}
+
+// MinSize is the smallest size in bytes that a disk with this table can have: the
+// end of the last partition, and for a GPT what its backup needs behind that.
+func (t *Table) MinSize() int64 {
+	end := t.SectorSize
+	for _, p := range t.Partitions {
+		end = max(end, p.End())
+	}
+	for _, p := range t.primaries {
+		end = max(end, p.end()*t.SectorSize)
+	}
+	if t.gpt != nil {
+		end = max(end, t.gpt.header.firstUsable()*t.SectorSize)
+		end += (t.gpt.arraySectors() + 1) * t.SectorSize
+	}
+	return end
+}
+
+// tail tells what MinSize is about.
+func (t *Table) tail() string {
+	last, ok := t.Last()
+	switch {
+	case !ok:
+		return "that is what the partition table needs"
+	case t.Scheme == GPT:
+		return fmt.Sprintf("partition %d and the backup of the table end there", last.Num)
+	case last.End() < t.MinSize():
+		return "an extended partition ends there"
+	}
+	return fmt.Sprintf("partition %d ends there", last.Num)
+}
+
+// Last gives the partition that lies last on the disk.
+func (t *Table) Last() (last Partition, ok bool) {
+	for _, p := range t.Partitions {
+		if !ok || p.End() > last.End() {
+			last, ok = p, true
+		}
+	}
+	return last, ok
+}
+
+// Changes tells whether the plan does anything.
+func (p *Plan) Changes() bool { return len(p.ops) > 0 }
+
+// Apply carries the plan out. If a step fails it puts everything back as it was, the
+// size too; should that fail as well, what is there is one of the states below.
+//
+// In order, and what a cut leaves behind each:
+//
+//  1. The disk is made longer (a damaged primary GPT is repaired before that). The old
+//     table, which does not need the end.
+//  2. The writes of the plan, see planMBR and planGPT: the old table or the new.
+//  3. The disk is made shorter. The new table, which does not need the old end.
+//
+// All is durable when Apply returns.
+func (p *Plan) Apply(d Disk) error {
+	for i, o := range p.ops {
+		if err := o.apply(d); err != nil {
+			return p.undo(d, i, err)
+		}
+	}
+	return nil
+}
+
+func (o op) apply(d Disk) error {
+	switch o.kind {
+	case opSync:
+		return d.Sync()
+	case opSize:
+		return d.Truncate(o.off)
+	}
+	n, err := d.WriteAt(o.data, o.off)
+	if err == nil && n < len(o.data) {
+		err = io.ErrShortWrite
+	}
+	return err
+}
+
+// undo takes the steps up to and including number n back after err, which it returns.
+// It stops at what cannot be put back: a disk whose table may be the new one keeps the
+// new size. Bytes that were cut off are not missed, so a disk that became shorter stays.
+func (p *Plan) undo(d Disk, n int, err error) error {
+	for i := n; i >= 0; i-- {
+		var rerr error
+		switch o := p.ops[i]; {
+		case o.kind == opWrite:
+			rerr = o.restore(d)
+		case o.kind == opSize && p.NewSize > p.OldSize:
+			rerr = d.Truncate(p.OldSize)
+		case o.kind == opSize && i < n:
+			return err
+		}
+		if rerr != nil {
+			return fmt.Errorf("%w; what was there before could not be restored: %w", err, rerr)
+		}
+	}
+	return err
+}
+
+// restore writes the old bytes unless they are there.
+func (o op) restore(d Disk) error {
+	now, err := readAt(d, o.off, int64(len(o.old)))
+	if err == nil && bytes.Equal(now, o.old) {
+		return nil
+	}
+	return op{kind: opWrite, off: o.off, data: o.old}.apply(d)
+}
+
+// overlay is the disk as it will be when the operations of a plan are done: d, which
+// is size bytes long, followed by zeros up to end.
+type overlay struct {
+	d         io.ReaderAt
+	size, end int64
+	plan      *Plan
+}
+
+// ReadAt reads as io.ReaderAt says.
+func (v *overlay) ReadAt(p []byte, off int64) (int, error) {
+	if off >= v.end {
+		return 0, io.EOF
+	}
+	var eof error
+	if room := v.end - off; int64(len(p)) > room {
+		p, eof = p[:room], io.EOF
+	}
+	if err := v.readOld(p, off); err != nil {
+		return 0, err
+	}
+	for _, o := range v.plan.ops {
+		from, to := max(off, o.off), min(off+int64(len(p)), o.off+int64(len(o.data)))
+		if o.kind == opWrite && from < to {
+			copy(p[from-off:to-off], o.data[from-o.off:])
+		}
+	}
+	return len(p), eof
+}
+
+// readOld fills p from the disk as it is, and with zeros behind its end.
+func (v *overlay) readOld(p []byte, off int64) error {
+	clear(p)
+	n := min(int64(len(p)), v.size-off)
+	if n <= 0 {
+		return nil
+	}
+	old, err := readAt(v.d, off, n)
+	copy(p, old)
+	return err
+}
+
+// write adds a write to the plan, unless the bytes are there already.
+func (v *overlay) write(off int64, data []byte) error {
+	now := make([]byte, len(data))
+	if _, err := v.ReadAt(now, off); err != nil {
+		return err
+	}
+	if bytes.Equal(now, data) {
+		return nil
+	}
+	old := now[:max(0, min(int64(len(now)), v.size-off))]
+	v.plan.ops = append(v.plan.ops, op{opWrite, off, data, old})
+	return nil
+}
+
+// barrier adds a sync to the plan, if there is something to sync.
+func (v *overlay) barrier() {
+	if ops := v.plan.ops; len(ops) > 0 && ops[len(ops)-1].kind != opSync {
+		v.plan.ops = append(ops, op{kind: opSync})
+	}
+}
+
+// grow adds the step that makes the disk longer, if it is to become so.
+func (v *overlay) grow() {
+	if v.plan.NewSize > v.plan.OldSize {
+		v.plan.ops = append(v.plan.ops, op{kind: opSize, off: v.plan.NewSize})
+	}
+}
+
+// shrink makes what was planned durable, and then the disk shorter, if it is to become so.
+func (v *overlay) shrink() {
+	v.barrier()
+	if v.plan.NewSize < v.plan.OldSize {
+		v.plan.ops = append(v.plan.ops, op{kind: opSize, off: v.plan.NewSize}, op{kind: opSync})
+	}
+}
