@@ -59,15 +59,19 @@ func Bytes(name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no fixture %q (there are %s)", name, strings.Join(Names(), ", "))
 	}
-	z, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		return nil, fmt.Errorf("fixture %s: %w", name, err)
-	}
-	img, err := io.ReadAll(z)
+	img, err := unpack(packed)
 	if err != nil {
 		return nil, fmt.Errorf("fixture %s: %w", name, err)
 	}
 	return img, nil
+}
+
+func unpack(packed []byte) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(z)
 }
 
 // Unpack writes the named image to path as a sparse file.

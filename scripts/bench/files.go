@@ -51,7 +51,7 @@ func (b *bench) big() error {
 	if err := b.fat32("big.img", 256); err != nil {
 		return err
 	}
-	return b.do(b.tool("nobodd-cp", "initrd.img", "big.img:0:/")...)
+	return b.do("mcopy", "-i", "big.img", "initrd.img", "::")
 }
 
 // sameInitrd demands that an image gives back initrd.img.
@@ -66,7 +66,7 @@ func (b *bench) sameInitrd(img string) error {
 
 func benchCat(b *bench) error {
 	const what = "nobodd-cat, 78,601,311 bytes"
-	if b.lacks(what, "mkfs.vfat", "mtype") {
+	if b.lacks(what, "mkfs.vfat", "mcopy", "mtype") {
 		return nil
 	}
 	if err := b.big(); err != nil {

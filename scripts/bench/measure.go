@@ -25,7 +25,6 @@ type cost struct {
 
 // program is a command to measure.
 type program struct {
-	name string // of the peer in the table
 	args []string
 	pipe bool                          // read its output through a pipe; else it goes to /dev/null
 	prep func() error                  // runs before each measurement, untimed; may be nil
