@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# bash completion for the nobodd tools: options, files, and what is inside images
+# (jammy.img:1:/<TAB>), which nobodd-ls lists.
+
+# _nobodd_word sets word to the text of the word under the cursor, whole, where
+# readline splits it at colons.
+_nobodd_word() {
+	local line=${COMP_LINE:0:COMP_POINT}
+	local blank='^((\\.|[^\\[:space:]])*)[[:space:]]+(.*)$'
+	while [[ $line =~ $blank ]]; do
+		line=${BASH_REMATCH[3]}
+	done
+	word=${line//\\/}
+}
+
+# _nobodd_offer offers the lines of standard input that begin with word. Of
+# words with a colon readline wants only what follows the last one.
+_nobodd_offer() {
+	local line kept=
+	[[ $COMP_WORDBREAKS == *:* && $word == *:* ]] && kept=${word%"${word##*:}"}
+	while IFS= read -r line; do
+		[[ $line == "$word"* ]] || continue
+		printf -v line %q "${line#"$kept"}"
+		COMPREPLY+=("$line")
+		[[ $line != */ && $line != *= ]] || compopt -o nospace 2>/dev/null
+	done
+}
+
+# _nobodd_files offers the files of this machine.
+_nobodd_files() {
+	local file
+	_nobodd_offer < <(compgen -f -- "$word" | while IFS= read -r file; do
+		[[ -d $file ]] && file+=/
+		printf '%s\n' "$file"
+	done)
+}
+
+# _nobodd_addresses offers what is inside images, too. The colon that makes an image
+# of a file is the user's to type.
+_nobodd_addresses() {
+	case $word in
+	*:*/*) _nobodd_offer < <(nobodd-ls -aF -- "${word%/*}/" 2>/dev/null | while IFS= read -r name; do
+		printf '%s/%s\n' "${word%/*}" "$name"
+	done) ;;
+	*:*) _nobodd_offer < <(nobodd-ls -- "${word%%:*}:" 2>/dev/null | sed 's,$,/,') ;;
+	*) _nobodd_files ;;
+	esac
+}
+
+# _nobodd_options COMMAND: offers the options that the command's help shows.
+_nobodd_options() {
+	_nobodd_offer < <("$1" --help 2>/dev/null | sed -n 's/^ *\(-.*\)/\1/p' | sed 's/  .*//' |
+		tr ', ' '\n' | sed -n 's/^\(--*[^-=][^=]*=\{0,1\}\).*/\1/p')
+}
+
+_nobodd() {
+	local word previous=${COMP_WORDS[COMP_CWORD - 1]}
+	COMPREPLY=()
+	_nobodd_word
+	case ${1##*/}:$word in
+	*:--*=*)
+		previous=${word%%=*}
+		word=${word#*=}
+		;;
+	*:-*)
+		_nobodd_options "$1"
+		return
+		;;
+	esac
+	case ${1##*/}:$previous in
+	nobodd-ls:--sort) _nobodd_offer < <(printf '%s\n' name size time extension none) ;;
+	nobodd-resize:-g | nobodd-resize:--grow) _nobodd_offer < <(printf '%s\n' last root) ;;
+	nobodd-prep:* | nobodd-resize:* | nobodd-tftpd:*) _nobodd_files ;;
+	*) _nobodd_addresses ;;
+	esac
+}
+
+complete -F _nobodd nobodd-ls nobodd-cat nobodd-cp nobodd-rm nobodd-resize nobodd-prep nobodd-tftpd
