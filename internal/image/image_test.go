@@ -47,7 +47,6 @@ func write(t *testing.T, img []byte) string {
 }
 
 func TestPartitions(t *testing.T) {
-	const basic, linux = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7", "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
 	for _, tt := range []struct {
 		fixture    string
 		sectorSize int64
