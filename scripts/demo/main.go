@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// Command demo does what scripts/demo.sh cannot do in a shell:
+//
+//	demo unpack FIXTURE FILE     unpacks a test image
+//	demo port                    prints a UDP port of the loopback that is free now
+//	demo wait SERVER             waits until a TFTP server answers
+//	demo get SERVER NAME         fetches one file to standard output
+//	demo pi4 SERVER SERIAL DIR   fetches into DIR what a Pi 4 fetches, in its order
+//
+// SERVER is HOST:PORT.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"nobodd/internal/testimg"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) == 0 {
+		return errors.New("missing command")
+	}
+	command, args := args[0], args[1:]
+	switch {
+	case command == "unpack" && len(args) == 2:
+		return testimg.Unpack(args[0], args[1])
+	case command == "port" && len(args) == 0:
+		return printPort()
+	case command == "wait" && len(args) == 1:
+		return wait(args[0])
+	case command == "get" && len(args) == 2:
+		data, err := client{server: args[0]}.get(args[1])
+		if err != nil {
+			return err
+		}
+		_, err = os.Stdout.Write(data)
+		return err
+	case command == "pi4" && len(args) == 3:
+		return boot(client{server: args[0]}, args[1], args[2])
+	}
+	return fmt.Errorf("%s: unknown command or wrong operands", command)
+}
+
+func printPort() error {
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	fmt.Println(conn.LocalAddr().(*net.UDPAddr).Port)
+	return nil
+}
+
+// wait asks for a file that cannot be there until any answer comes, for at most 5 seconds.
+func wait(server string) error {
+	c := client{server: server, patience: 50 * time.Millisecond}
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+		_, err := c.get("no such file")
+		var refused *tftpError
+		if err == nil || errors.As(err, &refused) {
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return fmt.Errorf("%s does not answer", server)
+}
