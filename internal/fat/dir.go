@@ -4,6 +4,7 @@ package fat
 
 import (
 	"io/fs"
+	"sync"
 	"time"
 )
 
@@ -36,9 +37,13 @@ type directory struct {
 	origin  origin
 	extents []extent
 	entries []entry
-	label   *dirent        // volume label, if it has one
-	err     error          // damage that keeps entries behind it from being read
-	index   map[string]int // folded name, long or short: index in entries
+	label   *dirent // volume label, if it has one
+	err     error   // damage that keeps entries behind it from being read
+	damage  error   // any damage, even behind the last entry: nothing may be written
+	shared  error   // the damage that another directory has a part in
+
+	indexOnce sync.Once
+	index     map[string]int // folded name, long or short: index in entries
 }
 
 // origin tells which entry leads to a directory: two that lead to the same are damage.
@@ -52,6 +57,7 @@ var rootOrigin = origin{slot: -1}
 
 // find gives the entry of a name, long or short, in any case; nil if there is none.
 func (d *directory) find(name string) *entry {
+	d.indexOnce.Do(d.makeIndex)
 	if i, ok := d.index[fold(name)]; ok {
 		return &d.entries[i]
 	}
@@ -75,16 +81,22 @@ func (d *directory) makeIndex() {
 	}
 }
 
-// slotOff is where slot i of the directory stands on the volume, -1 outside the directory.
-func (d *directory) slotOff(i int) int64 {
+// slotOff is where slot i of a directory that lies in xs stands on the volume, -1 outside of them.
+func slotOff(xs []extent, i int) int64 {
 	off := int64(i) * direntSize
-	for _, x := range d.extents {
+	for _, x := range xs {
 		if off < x.size {
 			return x.off + off
 		}
 		off -= x.size
 	}
 	return -1
+}
+
+// lastCluster is the last cluster of the directory, which is not the fixed root directory.
+func (d *directory) lastCluster(v *FS) uint32 {
+	x := d.extents[len(d.extents)-1]
+	return uint32((x.off+x.size-v.dataStart)/v.clusterSize) + 1
 }
 
 // extents gives the pieces of the directory that begins with cluster first; 0 is the fixed root
@@ -156,17 +168,19 @@ func (v *FS) loadDir(first uint32, o origin) (*directory, error) {
 	t := v.table(v.r)
 	d := &directory{cluster: first, origin: o}
 	if first == 0 && o != rootOrigin || first != 0 && !v.valid(first) {
-		d.err = corruptf(v.dataStart, "a directory at cluster %d", first)
+		d.err = corruptf(v.dataStart, "a directory at cluster %d of %d", first, v.clusters)
+		d.damage = d.err
 		return d, nil
 	}
 	xs, err := v.extents(t, first)
 	if err != nil && !isCorrupt(err) {
 		return nil, err
 	}
-	xs, shared := v.claim(o, xs)
-	if shared != nil {
-		err = shared
+	xs, d.shared = v.claim(o, xs)
+	if d.shared != nil {
+		err = d.shared
 	}
+	d.damage = err
 	var long longName
 	ended, scanErr := v.scan(xs, func(i int, e *dirent) {
 		switch {
@@ -194,7 +208,6 @@ func (v *FS) loadDir(first uint32, o origin) (*directory, error) {
 		d.err = err
 	}
 	d.extents = xs
-	d.makeIndex()
 	return d, nil
 }
 

@@ -60,6 +60,35 @@ func (d *dirent) cluster(width int) uint32 {
 	return c
 }
 
+func (d *dirent) setAttr(attr byte) { d[11] = attr }
+func (d *dirent) setSize(n uint32)  { le.PutUint32(d[28:], n) }
+
+// setCluster leaves the upper half alone where it has other uses.
+func (d *dirent) setCluster(c uint32, width int) {
+	le.PutUint16(d[26:], uint16(c))
+	if width == 32 {
+		le.PutUint16(d[20:], uint16(c>>16))
+	}
+}
+
+func (d *dirent) setCreated(t time.Time) {
+	date, clock, tenths := encodeTime(t)
+	d[13] = tenths
+	le.PutUint16(d[14:], clock)
+	le.PutUint16(d[16:], date)
+}
+
+func (d *dirent) setModified(t time.Time) {
+	date, clock, _ := encodeTime(t)
+	le.PutUint16(d[22:], clock)
+	le.PutUint16(d[24:], date)
+}
+
+func (d *dirent) setAccessed(t time.Time) {
+	date, _, _ := encodeTime(t)
+	le.PutUint16(d[18:], date)
+}
+
 // isDot tells whether d is the entry "." or "..", which are never listed.
 func (d *dirent) isDot() bool {
 	n := string(d[:11])
@@ -72,6 +101,20 @@ func decodeTime(date, clock uint16) time.Time {
 	day := max(1, int(date&0x1F))
 	return time.Date(1980+int(date>>9), time.Month(month), day,
 		min(23, int(clock>>11)), min(59, int(clock>>5&0x3F)), min(59, 2*int(clock&0x1F)), 0, time.UTC)
+}
+
+// encodeTime encodes t as a date, a time of day in steps of 2 seconds, and the hundredths of a second
+// beyond it. A time outside the years 1980 to 2107 becomes the nearest inside.
+func encodeTime(t time.Time) (date, clock uint16, tenths byte) {
+	t = t.UTC()
+	if t.Year() < 1980 {
+		t = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+	} else if t.Year() > 2107 {
+		t = time.Date(2107, 12, 31, 23, 59, 59, 0, time.UTC)
+	}
+	date = uint16(t.Year()-1980)<<9 | uint16(t.Month())<<5 | uint16(t.Day())
+	clock = uint16(t.Hour())<<11 | uint16(t.Minute())<<5 | uint16(t.Second()/2)
+	return date, clock, byte(t.Second()%2*100 + t.Nanosecond()/1e7)
 }
 
 // checksum is the number that ties the entries of a long name to their short entry.
@@ -139,4 +182,43 @@ func (l *longName) name(d *dirent) string {
 		return ""
 	}
 	return string(utf16.Decode(units))
+}
+
+// longSlots is the number of entries that the long name takes in front of its short entry.
+func longSlots(name string) int {
+	return (len(utf16.Encode([]rune(name))) + longChars - 1) / longChars
+}
+
+// appendSet appends to b the entries of a file as they are stored: those of its long name, if it has one, last
+// part first, then d.
+func appendSet(b []byte, long string, d *dirent) []byte {
+	units := utf16.Encode([]rune(long))
+	n := longSlots(long)
+	sum := checksum(d.rawName())
+	for seq := n; seq > 0; seq-- {
+		l := dirent{0: byte(seq), 11: attrLong, 13: sum}
+		if seq == n {
+			l[0] |= lastLong
+		}
+		for i, off := range longOffsets {
+			u := uint16(0xFFFF)
+			if at := (seq-1)*longChars + i; at < len(units) {
+				u = units[at]
+			} else if at == len(units) {
+				u = 0
+			}
+			le.PutUint16(l[off:], u)
+		}
+		b = append(b, l[:]...)
+	}
+	return append(b, d[:]...)
+}
+
+// appendDeleted appends n entries that are free but not the end of the directory.
+func appendDeleted(b []byte, n int) []byte {
+	for ; n > 0; n-- {
+		b = append(b, slotDeleted)
+		b = append(b, make([]byte, direntSize-1)...)
+	}
+	return b
 }

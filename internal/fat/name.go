@@ -3,8 +3,13 @@
 package fat
 
 import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
@@ -71,4 +76,143 @@ func decodePart(raw []byte, lower bool) string {
 // usable tells whether a long name found on a volume can be one element of a path.
 func usable(name string) bool {
 	return name != "" && name != "." && name != ".." && !strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == '/' })
+}
+
+// nameError tells why FAT cannot hold a name. It matches ErrName.
+type nameError string
+
+func (e nameError) Error() string        { return ErrName.Error() + ": " + string(e) }
+func (e nameError) Is(target error) bool { return target == ErrName }
+
+// checkName checks that a new file may have the name.
+func checkName(name string) error {
+	if !utf8.ValidString(name) {
+		return nameError("it is not UTF-8")
+	}
+	for _, r := range name {
+		switch {
+		case unicode.IsControl(r) || r == 0xFFFE || r == 0xFFFF:
+			return nameError(fmt.Sprintf("it holds the character %U", r))
+		case strings.ContainsRune(`"*/:<>?\|`, r):
+			return nameError(fmt.Sprintf("it holds %q", r))
+		}
+	}
+	switch {
+	case name == "":
+		return nameError("it is empty")
+	case strings.HasSuffix(name, "."):
+		return nameError("it ends in a dot")
+	case strings.HasSuffix(name, " "):
+		return nameError("it ends in a space")
+	case len(utf16.Encode([]rune(name))) > maxLong:
+		return nameError(fmt.Sprintf("it is longer than %d UTF-16 units", maxLong))
+	}
+	return nil
+}
+
+// shortChar tells whether a short name may hold the ASCII character c, which is no small letter.
+func shortChar(c rune) bool {
+	return 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("!#$%&'()-@^_`{}~", c)
+}
+
+// encodeShort gives the short name that is the same as name, and the flags for its parts in lower
+// case. ok is false if there is none and name needs a long one.
+func encodeShort(name string) (raw [11]byte, flags byte, ok bool) {
+	base, ext, dot := strings.Cut(name, ".")
+	if base == "" || len(base) > 8 || len(ext) > 3 || dot && ext == "" {
+		return raw, 0, false
+	}
+	for _, part := range []struct {
+		name string
+		flag byte
+	}{{base, lowerBase}, {ext, lowerExt}} {
+		upper := strings.ToUpper(part.name)
+		if strings.ContainsFunc(upper, func(r rune) bool { return !shortChar(r) }) {
+			return raw, 0, false
+		}
+		switch part.name {
+		case upper:
+		case strings.ToLower(part.name):
+			flags |= part.flag
+		default:
+			return raw, 0, false
+		}
+	}
+	return packShort(strings.ToUpper(base), strings.ToUpper(ext)), flags, true
+}
+
+// packShort pads the parts of a short name with spaces.
+func packShort(base, ext string) (raw [11]byte) {
+	copy(raw[:], "           ")
+	copy(raw[:8], base)
+	copy(raw[8:], ext)
+	return raw
+}
+
+// shortNames makes the short names of one directory.
+type shortNames struct {
+	taken func(name string) bool // tells whether the directory holds the folded name
+	made  map[string]bool        // short names made
+	next  map[string]int         // parts of a short name around its number: number to try next
+}
+
+func newShortNames(taken func(string) bool) *shortNames {
+	return &shortNames{taken, map[string]bool{}, map[string]int{}}
+}
+
+var errShortNames = errors.New("no short name is left for it in the directory")
+
+// make gives a short name for the long name, NAME~1.EXT, that no other entry has. Each number is
+// tried once for all alike names, so that many of them cost no more than few each.
+func (s *shortNames) make(long string) ([11]byte, error) {
+	base, ext := shortBasis(long)
+	for digits := 1; digits <= 6; digits++ {
+		stem := base[:min(len(base), 7-digits)] + "~"
+		end := int(math.Pow10(digits))
+		key := stem + strconv.Itoa(end) + "." + ext
+		for n := max(s.next[key], end/10); n < end; n++ {
+			numbered := stem + strconv.Itoa(n)
+			name := numbered
+			if ext != "" {
+				name += "." + ext
+			}
+			if !s.made[name] && !s.taken(name) {
+				s.made[name] = true
+				s.next[key] = n + 1
+				return packShort(numbered, ext), nil
+			}
+		}
+		s.next[key] = end
+	}
+	return [11]byte{}, errShortNames
+}
+
+// shortBasis gives the parts of a short name that is like the long one.
+func shortBasis(long string) (base, ext string) {
+	long = strings.TrimLeft(long, ". ")
+	base = long
+	if i := strings.LastIndexByte(long, '.'); i >= 0 {
+		base, ext = long[:i], shortPart(long[i+1:], 3)
+	}
+	if base = shortPart(base, 8); base == "" {
+		base = "_"
+	}
+	return base, ext
+}
+
+// shortPart makes s a part of a short name, of at most n characters.
+func shortPart(s string, n int) string {
+	s = strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' {
+			r -= 'a' - 'A'
+		}
+		switch {
+		case r == ' ' || r == '.':
+			return -1
+		case shortChar(r):
+			return r
+		}
+		return '_'
+	}, s)
+	return s[:min(len(s), n)]
 }

@@ -2,7 +2,11 @@
 
 package fat
 
-import "io"
+import (
+	"cmp"
+	"io"
+	"slices"
+)
 
 // The FAT is read through a window that grows while reading goes on, so that a
 // small file costs a small read and a large one few.
@@ -142,4 +146,113 @@ func (t *table) free() (int64, error) {
 		}
 	}
 	return n, nil
+}
+
+// link is a change of the FAT: each cluster of the run leads to the next one and the last to next;
+// if next is entryFree, all become free.
+type link struct {
+	run
+	next uint32
+}
+
+// linksOf makes the runs one chain.
+func linksOf(links []link, runs []run) []link {
+	for i, r := range runs {
+		next := uint32(entryEnd | 7)
+		if i+1 < len(runs) {
+			next = runs[i+1].start
+		}
+		links = append(links, link{r, next})
+	}
+	return links
+}
+
+// tableWriter changes the FAT window by window.
+type tableWriter struct {
+	*geometry
+	dev    Device
+	buf    []byte
+	off    int64 // of buf within the FAT
+	lo, hi int64 // what was changed in buf; nothing if they are equal
+	freed  int64 // clusters that became free, less those that ceased to be
+}
+
+// apply makes the changes, in the order of the clusters, in windows of up to 64 KiB. For each window
+// it makes one write to each FAT, or to the active one if they are not mirrored. After a cut any of the
+// windows may be missing, and one FAT may be a window ahead of the other.
+func (w *tableWriter) apply(links []link) error {
+	slices.SortFunc(links, func(a, b link) int { return cmp.Compare(a.start, b.start) })
+	for _, l := range links {
+		for c, end := l.start, l.start+l.n; c < end; c++ {
+			next := l.next
+			if next != entryFree && c+1 < end {
+				next = c + 1
+			}
+			if err := w.set(c, next); err != nil {
+				return err
+			}
+		}
+	}
+	return w.flush()
+}
+
+func (w *tableWriter) set(c, e uint32) error {
+	off := w.entryOff(c)
+	i := off - w.off
+	if i < 0 || i >= int64(len(w.buf)) {
+		if err := w.move(off); err != nil {
+			return err
+		}
+		i = off - w.off
+	}
+	b := w.buf[i:]
+	was := getEntry(b, w.width, c)
+	if was == e {
+		return nil
+	}
+	if e == entryFree {
+		w.freed++
+	} else if was == entryFree {
+		w.freed--
+	}
+	setEntry(b, w.width, c, e)
+	size := int64(w.width+7) / 8
+	if w.lo == w.hi {
+		w.lo = i
+	}
+	w.lo, w.hi = min(w.lo, i), max(w.hi, i+size)
+	return nil
+}
+
+// move writes the window and makes it the one around offset off of the FAT.
+func (w *tableWriter) move(off int64) error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	start, size := off/maxWindow*maxWindow, int64(maxWindow)
+	size = min(size, w.fatSize-start)
+	if w.buf == nil {
+		w.buf = make([]byte, maxWindow)
+	}
+	w.buf, w.off = w.buf[:size], start
+	return readAt(w.dev, w.buf, w.fatOff(w.active)+start)
+}
+
+// flush writes the changed sectors of the window to the FATs, the first one first.
+func (w *tableWriter) flush() error {
+	if w.lo == w.hi {
+		return nil
+	}
+	lo := w.lo / w.sectorSize * w.sectorSize
+	hi := (w.hi + w.sectorSize - 1) / w.sectorSize * w.sectorSize
+	w.lo, w.hi = 0, 0
+	for i := range w.fats {
+		if !w.mirror && i != w.active {
+			continue
+		}
+		if _, err := w.dev.WriteAt(w.buf[lo:hi], w.fatOff(i)+w.off+lo); err != nil {
+			return err
+		}
+	}
+	return nil
 }

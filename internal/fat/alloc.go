@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package fat
+
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+)
+
+// allocator gives out free clusters. It knows of them from a set in memory alone.
+type allocator struct {
+	used clusterSet // bits that are no cluster's are set
+	free int64      // clusters not in used
+	// hint[k] is where the first free run of at least 2^k clusters can begin: runs only shrink.
+	hint [32]uint32
+}
+
+// newAllocator takes over used.
+func (g *geometry) newAllocator(used clusterSet) *allocator {
+	a := &allocator{used: used}
+	used.add(0)
+	used.add(1)
+	for c := g.clusters + 2; c < uint32(len(used)*64); c++ {
+		used.add(c)
+	}
+	for _, w := range used {
+		a.free += int64(64 - bits.OnesCount64(w))
+	}
+	return a
+}
+
+// nextFree gives the first free cluster from c on; false if there is none.
+func (a *allocator) nextFree(c uint32) (uint32, bool) {
+	for i := int(c / 64); i < len(a.used); i++ {
+		w := ^a.used[i]
+		if i == int(c/64) {
+			w &= ^uint64(0) << (c % 64)
+		}
+		if w != 0 {
+			return uint32(i*64 + bits.TrailingZeros64(w)), true
+		}
+	}
+	return 0, false
+}
+
+// length is the length of the free run from c on, but no more than most.
+func (a *allocator) length(c uint32, most int64) int64 {
+	for i := int(c / 64); i < len(a.used); i++ {
+		w := a.used[i]
+		if i == int(c/64) {
+			w &= ^uint64(0) << (c % 64)
+		}
+		n := int64(i*64+bits.TrailingZeros64(w)) - int64(c)
+		if w != 0 || n >= most {
+			return min(n, most)
+		}
+	}
+	return min(int64(len(a.used)*64)-int64(c), most)
+}
+
+// alloc takes n clusters, of which there must be so many: the first run that holds them all, else the
+// fewest runs.
+func (a *allocator) alloc(n int64) []run {
+	if n == 0 {
+		return nil
+	}
+	runs := a.one(n)
+	if runs == nil {
+		runs = a.several(n)
+	}
+	for _, r := range runs {
+		a.used.addRun(r)
+	}
+	a.free -= n
+	return runs
+}
+
+// one finds the first free run of n clusters.
+func (a *allocator) one(n int64) []run {
+	class := bits.Len64(uint64(n)) - 1
+	settled := false // a run of the class, but too short, lies behind
+	for c := a.hint[class]; ; {
+		start, ok := a.nextFree(c)
+		if !ok {
+			return nil
+		}
+		l := a.length(start, n)
+		if !settled {
+			a.hint[class] = start
+		}
+		if l == n {
+			return []run{{start, uint32(n)}}
+		}
+		settled = settled || l >= 1<<class
+		c = start + uint32(l)
+	}
+}
+
+// several finds the largest free runs that have n clusters together.
+func (a *allocator) several(n int64) []run {
+	var sum [33]int64 // clusters in runs by the length of their number
+	a.each(func(r run) { sum[bits.Len32(r.n)] += int64(r.n) })
+	class := len(sum) - 1
+	for left := n - sum[class]; left > 0 && class > 0; left -= sum[class] {
+		class--
+	}
+	var found []run
+	a.each(func(r run) {
+		if bits.Len32(r.n) >= class {
+			found = append(found, r)
+		}
+	})
+	slices.SortStableFunc(found, func(a, b run) int { return -cmp.Compare(a.n, b.n) })
+	var runs []run
+	for i, r := range found {
+		if int64(r.n) >= n { // the last: the shortest that will do
+			for i+1 < len(found) && int64(found[i+1].n) >= n {
+				i++
+			}
+			runs = append(runs, run{found[i].start, uint32(n)})
+			break
+		}
+		runs = append(runs, r)
+		n -= int64(r.n)
+	}
+	slices.SortFunc(runs, func(a, b run) int { return cmp.Compare(a.start, b.start) })
+	return runs
+}
+
+// each calls f for each free run.
+func (a *allocator) each(f func(run)) {
+	for c := uint32(0); ; {
+		start, ok := a.nextFree(c)
+		if !ok {
+			return
+		}
+		n := uint32(a.length(start, a.free))
+		f(run{start, n})
+		c = start + n
+	}
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package fat_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"testing"
+
+	"nobodd/internal/fat"
+	"nobodd/internal/testimg"
+)
+
+// faultVolumes are small volumes of each width, with one and two FATs and with mirroring off.
+var faultVolumes = []string{"fat12", "fat16", "fat32", "fat32-one", "fat32-active"}
+
+// oldOrNew compares the tree of a volume after a cut with those before and after the change: every
+// file is the whole old or the whole new one, or not there if it is not there in one of them.
+func oldOrNew(got, before, after map[string][]byte) error {
+	var errs []error
+	paths := maps.Clone(before)
+	maps.Copy(paths, after)
+	maps.Copy(paths, got)
+	for path := range paths {
+		g, there := got[path]
+		b, wasThere := before[path]
+		a, isThere := after[path]
+		if !(there == wasThere && bytes.Equal(g, b)) && !(there == isThere && bytes.Equal(g, a)) {
+			errs = append(errs, fmt.Errorf("%q is neither the old nor the new one (there: %v, %d bytes)", path, there, len(g)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// judge checks the volume that a cut left behind.
+func judge(img []byte, before, after map[string][]byte) error {
+	dev := testimg.Mem(img)
+	r, err := testimg.CheckFAT(dev, int64(len(img)))
+	if err != nil {
+		return err
+	}
+	if !r.Harmless() {
+		return fmt.Errorf("the checker finds damage: %v", r)
+	}
+	got, err := testimg.ReadTree(dev, int64(len(img)))
+	if err != nil {
+		return err
+	}
+	return oldOrNew(got, before, after)
+}
+
+// For every write of every change: cut there, the volume holds each file whole, and the same change
+// made again works. A device that fails there gives its error and leaves the same.
+func TestFaults(t *testing.T) {
+	for _, name := range faultVolumes {
+		t.Run(name, func(t *testing.T) {
+			img, before := fixtureTree(t, name)
+			v := mustOpen(t, img)
+			for _, o := range ops(int(v.ClusterSize())) {
+				after := maps.Clone(before)
+				o.want(after)
+				t.Run(o.name, func(t *testing.T) { sweep(t, img, fat.TxOptions{}, o, before, after) })
+			}
+		})
+	}
+}
+
+func sweep(t *testing.T, img []byte, opt fat.TxOptions, o op, before, after map[string][]byte) {
+	size := int64(len(img))
+	for n, hit := 0, true; hit; n++ {
+		stopped := testimg.Mem(bytes.Clone(img))
+		dev := testimg.NewStopAt(stopped, n)
+		if err := change(dev, size, opt, o.plan); err != nil {
+			t.Fatalf("stop at write %d: %v", n, err)
+		}
+		if hit = dev.Hit; !hit {
+			check(t, stopped, after)
+			if dev.Syncs > 4 {
+				t.Errorf("%d syncs", dev.Syncs)
+			}
+		}
+		if err := judge(stopped, before, after); err != nil {
+			t.Errorf("stop at write %d: %v", n, err)
+		}
+
+		failed := testimg.Mem(bytes.Clone(img))
+		fails := testimg.NewFailWrite(failed, n)
+		if err := change(fails, size, opt, o.plan); hit && !errors.Is(err, testimg.ErrFault) || !hit && err != nil {
+			t.Errorf("fail at write %d: %v", n, err)
+		}
+		if !bytes.Equal(failed, stopped) {
+			t.Errorf("fail at write %d leaves something else than a stop there", n)
+		}
+		again(t, n, stopped, opt, o, before, after)
+	}
+}
+
+// again makes the change once more, on what a cut at write n left.
+func again(t *testing.T, n int, img []byte, opt fat.TxOptions, o op, before, after map[string][]byte) {
+	t.Helper()
+	size := int64(len(img))
+	err := change(testimg.Mem(img), size, opt, o.plan)
+	if len(after) < len(before) { // what is removed may be gone already
+		return
+	}
+	if err != nil {
+		t.Errorf("again after a stop at write %d: %v", n, err)
+		return
+	}
+	if err := judge(img, after, after); err != nil {
+		t.Errorf("again after a stop at write %d: %v", n, err)
+	}
+}
