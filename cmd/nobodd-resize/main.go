@@ -63,15 +63,22 @@ func operands(c *cli.Context) (path string, r image.Resize, err error) {
 		}
 		r.KeepSize = true
 	case 2:
-		size, plus := strings.CutPrefix(c.Args().Get(1), "+")
-		r.Relative = plus
-		if r.Size, err = tool.ParseSize(size); err != nil {
+		if r.Size, r.Relative, err = parseSize(c.Args().Get(1)); err != nil {
 			return "", r, err
 		}
 	default:
 		return "", r, tool.Usagef("extra operand '%s'", c.Args().Get(2))
 	}
 	return c.Args().First(), r, nil
+}
+
+// parseSize reads a size, relative if a plus sign stands before it.
+func parseSize(s string) (size int64, relative bool, err error) {
+	rest, relative := strings.CutPrefix(s, "+")
+	if size, err = tool.ParseSize(rest); err != nil {
+		return 0, false, tool.Usagef("%s", strings.Replace(err.Error(), "'"+rest+"'", "'"+s+"'", 1))
+	}
+	return size, relative, nil
 }
 
 // parseGrow reads the partition that --grow names.
