@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package tree
+
+import (
+	"bytes"
+	"encoding/binary"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"nobodd/internal/fat"
+	"nobodd/internal/testimg"
+)
+
+// inScene makes a directory with the fixture as vol.img and the given files, and goes there.
+func inScene(t *testing.T, fixture string, have files) []byte {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	have.make(t)
+	img := testimg.Fixture(t, fixture)
+	must(t, os.WriteFile("vol.img", img, 0o666))
+	return img
+}
+
+// volumeTree is what vol.img holds; it must be sound.
+func volumeTree(t *testing.T) files {
+	t.Helper()
+	img, err := os.ReadFile("vol.img")
+	must(t, err)
+	report, err := testimg.CheckFAT(testimg.Mem(img), int64(len(img)))
+	must(t, err)
+	if !report.Clean() {
+		t.Errorf("the volume: %v", report)
+	}
+	all, err := testimg.ReadTree(testimg.Mem(img), int64(len(img)))
+	must(t, err)
+	f := files{}
+	for name, data := range all {
+		f[name] = string(data)
+	}
+	return f
+}
+
+// shortEntry gives the offset of the entry with the short name, as stored.
+func shortEntry(t *testing.T, img []byte, name string) int {
+	t.Helper()
+	at := bytes.Index(img, []byte(name))
+	if at < 0 {
+		t.Fatalf("no %q", name)
+	}
+	return at
+}
+
+// What a damaged or hostile image holds costs itself alone, in bounded time, and is
+// never written outside the destination.
+func TestCopyOutOfHostileImages(t *testing.T) {
+	le := binary.LittleEndian
+	for _, tt := range []struct {
+		name    string
+		spoil   func(t *testing.T, img []byte)
+		wantErr string   // beginning
+		absent  []string // what is not copied
+	}{
+		{
+			name: "a directory in itself",
+			spoil: func(t *testing.T, img []byte) {
+				outer, inner := shortEntry(t, img, "OVERLAYS   "), shortEntry(t, img, "DEEP       ")
+				le.PutUint16(img[inner+26:], le.Uint16(img[outer+26:]))
+			},
+			wantErr: "vol.img:0:/overlays/deep: damaged file system: ",
+			absent:  []string{"out/overlays/deep/", "out/overlays/deep/nested.cfg"},
+		},
+		{
+			name: "a directory that is the root",
+			spoil: func(t *testing.T, img []byte) {
+				le.PutUint16(img[shortEntry(t, img, "DEEP       ")+26:], 0)
+			},
+			wantErr: "vol.img:0:/overlays/deep: damaged file system: ",
+			absent:  []string{"out/overlays/deep/", "out/overlays/deep/nested.cfg"},
+		},
+		{
+			name: "a file without an end",
+			spoil: func(t *testing.T, img []byte) {
+				le.PutUint32(img[shortEntry(t, img, "CONFIG  TXT")+28:], 0xffffffff)
+			},
+			wantErr: "vol.img:0:/config.txt: damaged file system: ",
+			absent:  []string{"out/config.txt"},
+		},
+		{
+			name: "a name that leads out",
+			spoil: func(t *testing.T, img []byte) {
+				copy(img[shortEntry(t, img, "CONFIG  TXT"):], "/../OUT/ETC")
+			},
+			absent: []string{"out/config.txt"},
+		},
+		{
+			name: "a name of dots",
+			spoil: func(t *testing.T, img []byte) {
+				e := shortEntry(t, img, "CONFIG  TXT")
+				copy(img[e:], "..      .  ")
+				img[e+12] = 0
+			},
+			absent: []string{"out/config.txt"},
+		},
+		{
+			name: "a long name that leads out",
+			spoil: func(t *testing.T, img []byte) {
+				at := bytes.Index(img, []byte("A\x00 \x00l\x00o\x00n\x00"))
+				copy(img[at:], ".\x00.\x00/\x00.\x00.\x00")
+			},
+			absent: []string{"out/A longer name.text"},
+		},
+		{
+			name: "one name twice",
+			spoil: func(t *testing.T, img []byte) {
+				copy(img[shortEntry(t, img, "EMPTY      "):], "CONFIG  TXT")
+			},
+			wantErr: "vol.img:0:/config.TXT: the file grew while it was copied",
+			absent:  []string{"out/empty"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			img := inScene(t, "fat16", nil)
+			want := volumeTree(t)
+			tt.spoil(t, img)
+			must(t, os.WriteFile("vol.img", img, 0o666))
+			env, _ := testEnv("")
+			got := messages(Copy(env, CopyOptions{Recursive: true}, []string{"vol.img:0:/"}, "out"))
+			if !strings.HasPrefix(got, tt.wantErr) || strings.Contains(got, "\n") || (tt.wantErr == "" && got != "") {
+				t.Errorf("error\n%s\nwant\n%s", got, tt.wantErr)
+			}
+			left := found(t)
+			for name, data := range want {
+				name = "out/" + name
+				if _, ok := left[name]; ok == slices.Contains(tt.absent, name) {
+					t.Errorf("%s is there: %t", name, ok)
+				} else if ok && left[name] != data {
+					t.Errorf("%s is not what it was", name)
+				}
+			}
+			for name := range left {
+				if name != "vol.img" && !strings.HasPrefix(name, "out/") {
+					t.Errorf("%s was made", name)
+				}
+			}
+		})
+	}
+}
+
+// TestCopyInVolume copies within one volume, where sources and destinations may meet.
+func TestCopyInVolume(t *testing.T) {
+	have := files{"p/f": "from p", "d/p/f": "old", "d/p/g": "g", "d/x": "x"}
+	for _, tt := range []struct {
+		name    string
+		opt     CopyOptions
+		args    string
+		want    files
+		wantErr string
+	}{
+		{name: "a source that is to be written", opt: CopyOptions{Recursive: true}, args: "/p /d/p/f /d",
+			want: files{"d/p/f": "from p"}, wantErr: "vol.img:0:/d/p/f: is written by this very command"},
+		{name: "a source that was read before", opt: CopyOptions{Recursive: true}, args: "/d/p/f /p /d",
+			want: files{"d/f": "old", "d/p/f": "from p"}},
+		{name: "a source that would give up its space", opt: CopyOptions{Recursive: true, InPlace: true}, args: "/d/p/f /p /d",
+			want: files{"d/f": "old"}, wantErr: "vol.img:0:/d/p/f: is read by this very command"},
+		{name: "a tree beside itself", opt: CopyOptions{Recursive: true}, args: "/d /d2",
+			want: files{"d2/": "", "d2/p/": "", "d2/p/f": "old", "d2/p/g": "g", "d2/x": "x"}},
+		{name: "the case of the destination's directory", args: "/p/f /D/P", want: files{"d/p/f": "from p"}},
+		{name: "same name in another case", args: "/p/f /d/X", want: files{"d/x": "from p"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inScene(t, "fat16", have)
+			env, _ := testEnv("")
+			must(t, Copy(env, CopyOptions{Recursive: true}, []string{"p", "d"}, "vol.img:0:/"))
+			want := volumeTree(t)
+			maps.Copy(want, tt.want)
+			var args []string
+			for _, arg := range strings.Fields(tt.args) {
+				args = append(args, "vol.img:0:"+arg)
+			}
+			err := Copy(env, tt.opt, args[:len(args)-1], args[len(args)-1])
+			if got := messages(err); got != tt.wantErr {
+				t.Errorf("error\n%s\nwant\n%s", got, tt.wantErr)
+			}
+			if left := volumeTree(t); !maps.Equal(left, want) {
+				t.Errorf("left %q, want %q", slices.Sorted(maps.Keys(left)), slices.Sorted(maps.Keys(want)))
+			}
+		})
+	}
+}
+
+// A source that fails costs its own file of a volume and no other.
+func TestFailingSourcesOfVolume(t *testing.T) {
+	inScene(t, "fat16", files{"a": "1", "gone": "2"})
+	env, out := testEnv("")
+	want := volumeTree(t)
+	c := newCopier(env, CopyOptions{Verbose: true})
+	to, err := Parse("vol.img:0:/")
+	must(t, err)
+	must(t, c.begin(to))
+	for _, name := range []string{"a", "gone"} {
+		a, err := Parse(name)
+		must(t, err)
+		c.source(a, nil, true)
+	}
+	must(t, os.Remove("gone"))
+	err = c.commit()
+	c.close(&err)
+	if got := messages(err); got != "gone: no such file or directory" {
+		t.Errorf("error %q", got)
+	}
+	if out.String() != "'a' -> 'vol.img:0:/a'\n" {
+		t.Errorf("output %q", out)
+	}
+	want["a"] = "1"
+	if left := volumeTree(t); !maps.Equal(left, want) {
+		t.Errorf("left %q", slices.Sorted(maps.Keys(left)))
+	}
+}
+
+func TestFoldIsThatOfFAT(t *testing.T) {
+	inScene(t, "names", nil)
+	ims := &images{held: map[string]*held{}}
+	ims.env.Waiting = func(string) func() { return nil }
+	a, err := Parse("vol.img:0:/")
+	must(t, err)
+	ims.want(a, 0)
+	ims.open()
+	defer ims.close()
+	v, err := ims.volume(a)
+	must(t, err)
+	entries, err := v.ReadDir(".")
+	must(t, err)
+	for _, e := range entries {
+		fi, err := e.Info()
+		must(t, err)
+		key, err := v.Key(e.Name())
+		must(t, err)
+		for _, spelling := range []string{strings.ToUpper(e.Name()), strings.ToLower(e.Name()), fi.Sys().(*fat.Entry).ShortName} {
+			if other, err := v.Key(spelling); err != nil || other != key {
+				t.Errorf("Key(%q) = %q, %v; Key(%q) = %q", spelling, other, err, e.Name(), key)
+			}
+		}
+		if other := v.ChildKey(v.key, strings.ToUpper(e.Name()), nil); other != key {
+			t.Errorf("ChildKey(%q) = %q, want %q", strings.ToUpper(e.Name()), other, key)
+		}
+	}
+}

@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package tree
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"nobodd/internal/addr"
+	"nobodd/internal/fat"
+)
+
+// files are made in the present directory: a directory's name ends in a slash, a value
+// that begins with "->" is a symbolic link, "fifo" a fifo.
+type files map[string]string
+
+func (f files) make(t *testing.T) {
+	t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(f)) {
+		if dir := filepath.Dir(strings.TrimSuffix(name, "/")); dir != "." {
+			must(t, os.MkdirAll(dir, 0o777))
+		}
+		target, link := strings.CutPrefix(f[name], "->")
+		switch {
+		case strings.HasSuffix(name, "/"):
+			must(t, os.MkdirAll(name, 0o777))
+		case link:
+			must(t, os.Symlink(target, name))
+		case f[name] == "fifo":
+			must(t, syscall.Mkfifo(name, 0o666))
+		default:
+			must(t, os.WriteFile(name, []byte(f[name]), 0o666))
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// found gives what is below the present directory in the same form.
+func found(t *testing.T) files {
+	t.Helper()
+	f := files{}
+	must(t, filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil || path == ".":
+			return err
+		case d.IsDir():
+			f[path+"/"] = ""
+		case d.Type()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(path)
+			f[path] = "->" + target
+			return err
+		case d.Type()&fs.ModeNamedPipe != 0:
+			f[path] = "fifo"
+		default:
+			data, err := os.ReadFile(path)
+			f[path] = string(data)
+			return err
+		}
+		return nil
+	}))
+	return f
+}
+
+// missing gives the directories that the names in f imply.
+func (f files) whole() files {
+	all := files{}
+	maps.Copy(all, f)
+	for name := range f {
+		for dir := filepath.Dir(strings.TrimSuffix(name, "/")); dir != "."; dir = filepath.Dir(dir) {
+			all[dir+"/"] = ""
+		}
+	}
+	return all
+}
+
+func testEnv(stdin string) (Env, *bytes.Buffer) {
+	out := &bytes.Buffer{}
+	return Env{
+		Stdin:    strings.NewReader(stdin),
+		Stdout:   out,
+		Waiting:  func(string) func() { return func() {} },
+		Warn:     func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) },
+		OnSignal: func(func()) func() { return func() {} },
+	}, out
+}
+
+// messages gives each error as the commands print it.
+func messages(err error) string {
+	var lines []string
+	for _, err := range split(err) {
+		text := err.Error()
+		if pe, ok := err.(*fs.PathError); ok {
+			cause := pe.Err
+			for inner := (*fs.PathError)(nil); errors.As(cause, &inner); {
+				cause = inner.Err
+			}
+			if cause == fs.ErrNotExist {
+				cause = syscall.ENOENT
+			}
+			text = pe.Path + ": " + cause.Error()
+		}
+		lines = append(lines, text)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// TestCopyLocal copies between paths of this machine. What is changed is what is in
+// want; everything else stays as it was.
+func TestCopyLocal(t *testing.T) {
+	r := CopyOptions{Recursive: true}
+	for _, tt := range []struct {
+		name    string
+		have    files
+		opt     CopyOptions
+		args    string
+		stdin   string
+		want    files
+		out     string
+		wantErr string
+	}{
+		{name: "new file", have: files{"a": "1"}, args: "a b", want: files{"b": "1"}},
+		{name: "over a file", have: files{"a": "1", "b": "old"}, args: "a b", want: files{"b": "1"}},
+		{name: "empty file", have: files{"a": "", "b": "old"}, args: "a b", want: files{"b": ""}},
+		{name: "into a directory", have: files{"a": "1", "d/": ""}, args: "a d", want: files{"d/a": "1"}},
+		{name: "into a directory by slash", have: files{"a": "1", "d/": ""}, args: "a d/", want: files{"d/a": "1"}},
+		{name: "several", have: files{"a": "1", "b": "2", "d/": ""}, args: "a b d", want: files{"d/a": "1", "d/b": "2"}},
+		{name: "several into what is no directory", have: files{"a": "1", "b": "2", "c": "3"}, args: "a b c", wantErr: "c: not a directory"},
+		{name: "several into nothing", have: files{"a": "1", "b": "2"}, args: "a b c", wantErr: "c: no such file or directory"},
+		{name: "-t", have: files{"a": "1", "d/": ""}, opt: CopyOptions{IntoDir: true}, args: "a d", want: files{"d/a": "1"}},
+		{name: "-t nothing", have: files{"a": "1"}, opt: CopyOptions{IntoDir: true}, args: "a d", wantErr: "d: no such file or directory"},
+		{name: "-t a file", have: files{"a": "1", "d": "2"}, opt: CopyOptions{IntoDir: true}, args: "a d", wantErr: "d: not a directory"},
+		{name: "-T onto a directory", have: files{"a": "1", "d/": ""}, opt: CopyOptions{NoTargetDir: true}, args: "a d",
+			wantErr: "d: cannot overwrite directory with non-directory 'a'"},
+		{name: "-T merges", have: files{"a/x": "1", "d/y": "2"}, opt: CopyOptions{NoTargetDir: true, Recursive: true}, args: "a d", want: files{"d/x": "1"}},
+		{name: "slash after what is new", have: files{"a": "1"}, args: "a d/", wantErr: "d/: not a directory"},
+		{name: "slash after a file", have: files{"a": "1", "d": "2"}, args: "a d/", wantErr: "d/: not a directory"},
+		{name: "slash after a source", have: files{"a": "1"}, args: "a/ b", wantErr: "a/: not a directory"},
+		{name: "no parent", have: files{"a": "1"}, args: "a d/b", wantErr: "d/b: no such file or directory"},
+		{name: "a file for a parent", have: files{"a": "1", "d": "2"}, args: "a d/b", wantErr: "d/b: not a directory"},
+		{name: "a missing source does not stop the rest", have: files{"b": "2", "d/": ""}, args: "a b d", want: files{"d/b": "2"},
+			wantErr: "a: no such file or directory"},
+		{name: "directory without -r", have: files{"a/x": "1", "b": "2", "d/": ""}, args: "a b d", want: files{"d/b": "2"},
+			wantErr: "a: -r not specified; omitting directory"},
+		{name: "-r to a new name", have: files{"a/b/x": "1", "a/e/": ""}, opt: r, args: "a n", want: files{"n/b/x": "1", "n/e/": ""}},
+		{name: "-r to a new name with a slash", have: files{"a/x": "1"}, opt: r, args: "a n/", want: files{"n/x": "1"}},
+		{name: "-r into", have: files{"a/x": "1", "d/": ""}, opt: r, args: "a d", want: files{"d/a/x": "1"}},
+		{name: "-r merges", have: files{"a/x": "1", "a/s/y": "2", "d/a/x": "old", "d/a/s/z": "3"}, opt: r, args: "a d",
+			want: files{"d/a/x": "1", "d/a/s/y": "2"}},
+		{name: "-r of a dot", have: files{"a/x": "1", "d/": ""}, opt: r, args: "a/. d", want: files{"d/x": "1"}},
+		{name: "a file over a directory", have: files{"a/x": "1", "d/a/x/": ""}, opt: r, args: "a d",
+			wantErr: "d/a/x: cannot overwrite directory with non-directory 'a/x'"},
+		{name: "a directory over a file", have: files{"a/x/y": "1", "a/z": "3", "d/a/x": "2"}, opt: r, args: "a d", want: files{"d/a/z": "3"},
+			wantErr: "d/a/x: cannot overwrite non-directory with directory 'a/x'"},
+		{name: "a directory in the place of a file", have: files{"a/x": "1", "d": "2"}, opt: r, args: "a d",
+			wantErr: "d: cannot overwrite non-directory with directory 'a'"},
+		{name: "onto itself", have: files{"a": "1"}, args: "a ./a", wantErr: "a: the same file as './a'"},
+		{name: "onto itself in its directory", have: files{"a": "1"}, args: "a .", wantErr: "a: the same file as './a'"},
+		{name: "onto itself by a symbolic link", have: files{"a": "1", "l": "->a"}, args: "a l", wantErr: "a: the same file as 'l'"},
+		{name: "a directory onto itself", have: files{"a/x": "1"}, opt: r, args: "a .", wantErr: "a: the same file as './a'"},
+		{name: "a directory into itself", have: files{"a/x": "1"}, opt: r, args: "a a/b", wantErr: "a: cannot copy a directory into itself, 'a/b'"},
+		{name: "a directory deep into itself", have: files{"a/b/c/": ""}, opt: r, args: "a a/b/c", wantErr: "a: cannot copy a directory into itself, 'a/b/c/a'"},
+		{name: "a directory into itself by a link", have: files{"a/x": "1", "l": "->a"}, opt: r, args: "a l/b", wantErr: "a: cannot copy a directory into itself, 'l/b'"},
+		{name: "same names", have: files{"a/x": "1", "b/x": "2", "d/": ""}, args: "a/x b/x d", want: files{"d/x": "1"},
+			wantErr: "d/x: will not overwrite just-created file with 'b/x'"},
+		{name: "same names, -n", have: files{"a/x": "1", "b/x": "2", "d/": ""}, opt: CopyOptions{NoClobber: true}, args: "a/x b/x d", want: files{"d/x": "1"}},
+		{name: "a source twice", have: files{"a": "1", "d/": ""}, args: "a ./a d", want: files{"d/a": "1"},
+			out: "warning: source file './a' specified more than once\n"},
+		{name: "a source that is written", have: files{"a/x": "1", "d/x": "2", "e/": ""}, args: "a/x d/x d", want: files{"d/x": "1"},
+			wantErr: "d/x: the same file as 'd/x'"},
+		{name: "directories of the same name", have: files{"a/s/x": "1", "b/s/y": "2", "d/": ""}, opt: r, args: "a/s b/s d",
+			want: files{"d/s/x": "1", "d/s/y": "2"}},
+		{name: "-n", have: files{"a": "1", "b": "old"}, opt: CopyOptions{NoClobber: true}, args: "a b"},
+		{name: "-n onto itself", have: files{"a": "1"}, opt: CopyOptions{NoClobber: true}, args: "a a"},
+		{name: "-n of a new file", have: files{"a": "1"}, opt: CopyOptions{NoClobber: true}, args: "a b", want: files{"b": "1"}},
+		{name: "links are followed", have: files{"a": "1", "l": "->a", "s/l": "->../a", "d/": ""}, opt: r, args: "l s d",
+			want: files{"d/l": "1", "d/s/l": "1"}},
+		{name: "a link to nothing", have: files{"l": "->no", "b": "1", "d/": ""}, args: "l b d", want: files{"d/b": "1"}, wantErr: "l: no such file or directory"},
+		{name: "a link to itself", have: files{"l": "->l"}, args: "l b", wantErr: "l: too many levels of symbolic links"},
+		{name: "a directory loop", have: files{"a/s/up": "->..", "a/x": "1"}, opt: r, args: "a b", want: files{"b/s/": "", "b/x": "1"},
+			wantErr: "a/s/up: leads back to a directory around it"},
+		{name: "through a link", have: files{"a": "1", "t/b": "old", "l": "->t/b"}, args: "a l", want: files{"t/b": "1"}},
+		{name: "through a link to nothing", have: files{"a": "1", "l": "->no"}, args: "a l", wantErr: "l: not writing through a dangling symbolic link"},
+		{name: "a fifo", have: files{"f": "fifo", "a": "1", "d/": ""}, args: "f a d", want: files{"d/a": "1"}, wantErr: "f: is a fifo, not a file or directory"},
+		{name: "onto a fifo", have: files{"f": "fifo", "a": "1"}, args: "a f", wantErr: "f: is a fifo, which nobodd-cat can write to"},
+		{name: "a device", args: "/dev/null b", wantErr: "/dev/null: is a device, not a file or directory"},
+		{name: "stdin", args: "- b", stdin: "in", want: files{"b": "in"}},
+		{name: "stdin over", have: files{"b": "old"}, args: "- b", stdin: "in", want: files{"b": "in"}},
+		{name: "stdin into a directory", have: files{"d/": ""}, args: "- d", stdin: "in",
+			wantErr: "-: standard input needs the name of a file to write, not the directory 'd'"},
+		{name: "stdin and others", have: files{"a": "1", "d/": ""}, args: "- a d", stdin: "in", want: files{"d/a": "1"},
+			wantErr: "-: standard input needs the name of a file to write, not the directory 'd'"},
+		{name: "to stdout", have: files{"a": "1"}, args: "a -", wantErr: "-: nothing is copied to standard output; nobodd-cat writes there"},
+		{name: "an empty name", have: files{"a": "1", "d/": ""}, args: "a  d", want: files{"d/a": "1"}, wantErr: "'': an empty path"},
+		{name: "-v", have: files{"a/b/x": "1", "a/c": "2", "d/": ""}, opt: CopyOptions{Recursive: true, Verbose: true}, args: "a d",
+			want: files{"d/a/b/x": "1", "d/a/c": "2"},
+			out:  "'a' -> 'd/a'\n'a/b' -> 'd/a/b'\n'a/b/x' -> 'd/a/b/x'\n'a/c' -> 'd/a/c'\n"},
+		{name: "-v of empty directories", have: files{"a/b/": ""}, opt: CopyOptions{Recursive: true, Verbose: true}, args: "a d",
+			want: files{"d/b/": ""}, out: "'a' -> 'd'\n'a/b' -> 'd/b'\n"},
+		{name: "no image", have: files{"a": "1"}, args: "i.img:1:/x a", wantErr: "i.img:1:/x: no such file or directory"},
+		{name: "a whole image", have: files{"i.img": "1"}, args: "i.img: b",
+			wantErr: "i.img:: this is the image itself (i.img:/ is the root directory of its boot partition)"},
+	} {
+		for _, noSync := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/nosync=%t", tt.name, noSync), func(t *testing.T) {
+				t.Chdir(t.TempDir())
+				tt.have.make(t)
+				env, out := testEnv(tt.stdin)
+				args := strings.Split(tt.args, " ")
+				tt.opt.NoSync = noSync
+				err := Copy(env, tt.opt, args[:len(args)-1], args[len(args)-1])
+				if got := messages(err); got != tt.wantErr {
+					t.Errorf("error\n%s\nwant\n%s", got, tt.wantErr)
+				}
+				if out.String() != tt.out {
+					t.Errorf("output\n%swant\n%s", out, tt.out)
+				}
+				want := tt.have.whole()
+				maps.Copy(want, tt.want.whole())
+				if got := found(t); !maps.Equal(got, want) {
+					t.Errorf("left %q, want %q", got, want)
+				}
+			})
+		}
+	}
+}
+
+func TestCopyLocalTimes(t *testing.T) {
+	old := time.Date(2001, 2, 3, 4, 5, 6, 700, time.UTC)
+	older := old.Add(-time.Second)
+	for _, tt := range []struct {
+		name     string
+		opt      CopyOptions
+		src, dst time.Time
+		copied   bool
+	}{
+		{"-u, source newer", CopyOptions{Update: true}, old, older, true},
+		{"-u, same time", CopyOptions{Update: true}, old, old, false},
+		{"-u, source older", CopyOptions{Update: true}, older, old, false},
+		{"-p", CopyOptions{Preserve: true}, older, old, true},
+		{"-p -u", CopyOptions{Preserve: true, Update: true}, old, older, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			files{"a": "new", "b": "old"}.make(t)
+			must(t, os.Chtimes("a", tt.src, tt.src))
+			must(t, os.Chtimes("b", tt.dst, tt.dst))
+			env, _ := testEnv("")
+			must(t, Copy(env, tt.opt, []string{"a"}, "b"))
+			if got := found(t)["b"] == "new"; got != tt.copied {
+				t.Errorf("copied = %t, want %t", got, tt.copied)
+			}
+			fi, err := os.Stat("b")
+			must(t, err)
+			want := tt.dst
+			if tt.copied && tt.opt.Preserve {
+				want = tt.src
+			} else if tt.copied {
+				want = fi.ModTime()
+			}
+			if !fi.ModTime().Equal(want) {
+				t.Errorf("time = %v, want %v", fi.ModTime(), want)
+			}
+		})
+	}
+}
+
+func TestPreserveTimeOfDirectories(t *testing.T) {
+	t.Chdir(t.TempDir())
+	files{"a/x": "1", "a/s/y": "2"}.make(t)
+	old := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+	must(t, os.Chtimes("a/s", old, old))
+	must(t, os.Chtimes("a", old, old))
+	env, _ := testEnv("")
+	must(t, Copy(env, CopyOptions{Recursive: true, Preserve: true}, []string{"a"}, "b"))
+	for _, name := range []string{"b", "b/s"} {
+		if fi, err := os.Stat(name); err != nil || !fi.ModTime().Equal(old) {
+			t.Errorf("%s: %v, %v; want %v", name, fi.ModTime(), err, old)
+		}
+	}
+}
+
+func TestModes(t *testing.T) {
+	t.Chdir(t.TempDir())
+	defer syscall.Umask(syscall.Umask(0o027))
+	files{"a": "1", "b": "2"}.make(t)
+	must(t, os.Chmod("b", 0o751))
+	env, _ := testEnv("")
+	must(t, Copy(env, CopyOptions{}, []string{"a"}, "b"))
+	must(t, Copy(env, CopyOptions{}, []string{"a"}, "c"))
+	for name, want := range map[string]fs.FileMode{"b": 0o751, "c": 0o640} {
+		if fi, err := os.Stat(name); err != nil || fi.Mode() != want {
+			t.Errorf("%s: mode %v, %v; want %v", name, fi.Mode(), err, want)
+		}
+	}
+}
+
+// oddTree holds one file that Stat says to be 4 bytes long and that Open makes.
+type oddTree struct {
+	spoolTree
+	open func() (io.ReadCloser, error)
+}
+
+func (t oddTree) Open(string) (io.ReadCloser, error) { return t.open() }
+
+type errReader struct{ err error }
+
+func (r errReader) Read([]byte) (int, error) { return 0, r.err }
+
+// A source that fails while it is read costs its own file and no other.
+func TestFailingSources(t *testing.T) {
+	reader := func(text string, err error) func() (io.ReadCloser, error) {
+		return func() (io.ReadCloser, error) {
+			return io.NopCloser(io.MultiReader(strings.NewReader(text), errReader{err})), nil
+		}
+	}
+	for _, tt := range []struct {
+		name, want string
+		open       func() (io.ReadCloser, error)
+	}{
+		{"sound", "", reader("four", io.EOF)},
+		{"shrinks", "odd: the file shrank while it was copied", reader("fou", io.EOF)},
+		{"grows", "odd: the file grew while it was copied", reader("fourfive", io.EOF)},
+		{"vanishes", "odd: no such file or directory", func() (io.ReadCloser, error) { return nil, fs.ErrNotExist }},
+		{"breaks", "odd: input/output error", reader("fo", syscall.EIO)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			files{"old": "old", "a": "1", "b": "2"}.make(t)
+			env, _ := testEnv("")
+			c := newCopier(env, CopyOptions{})
+			to, err := Parse(".")
+			must(t, err)
+			must(t, c.begin(to))
+			spool := &Spool{}
+			io.WriteString(spool, "four")
+			odd := oddTree{spoolTree{spool, time.Now()}, tt.open}
+			for i, dst := range []string{"old", "new"} {
+				fi, _ := os.Stat(dst)
+				var di fs.FileInfo
+				if fi != nil {
+					di = fi
+				}
+				a := addr.Addr{Text: "odd"}
+				s := c.plan(place{tree: odd, name: "odd", key: "odd", addr: a}, odd, c.dest.child(dst, di))
+				must(t, c.tx.WriteFile(dst, s))
+				c.planned[fmt.Sprint(i)] = false
+			}
+			spool2 := &Spool{}
+			io.WriteString(spool2, "fine")
+			c.copy(place{tree: spoolTree{spool2, time.Now()}, name: "-", key: "-", addr: addr.Addr{Text: "-"}},
+				spoolTree{spool2, time.Now()}, c.dest.child("fine", nil), nil)
+			got := messages(c.commit())
+			want := files{"old": "old", "a": "1", "b": "2", "fine": "fine"}
+			if tt.want == "" {
+				want["old"], want["new"] = "four", "four"
+			} else if once, _, _ := strings.Cut(got, "\n"); once != tt.want {
+				t.Errorf("error %q, want %q", once, tt.want)
+			}
+			if left := found(t); !maps.Equal(left, want) {
+				t.Errorf("left %q, want %q", left, want)
+			}
+		})
+	}
+}
+
+func TestLocalNoSpace(t *testing.T) {
+	t.Chdir(t.TempDir())
+	files{"old": "old"}.make(t)
+	tx, err := local{}.Begin(fat.TxOptions{})
+	must(t, err)
+	must(t, tx.Mkdir("d", time.Time{}))
+	open := func() (io.ReadCloser, error) { return nil, errors.New("opened") }
+	must(t, tx.WriteFile("d/huge", fat.Source{Size: 1 << 60, Open: open}))
+	must(t, tx.WriteFile("old", fat.Source{Size: 1, Open: open}))
+	var none *fat.NoSpaceError
+	if err := tx.Commit(); !errors.As(err, &none) || none.Need < 1<<60 || none.Free <= 0 {
+		t.Errorf("Commit = %v, want NoSpaceError", err)
+	}
+	if left := found(t); !maps.Equal(left, files{"old": "old"}) {
+		t.Errorf("left %q", left)
+	}
+}
+
+// A signal in the middle leaves nothing but what was there.
+func TestTidyOnSignal(t *testing.T) {
+	t.Chdir(t.TempDir())
+	files{"old": "old", "a/b": "1"}.make(t)
+	env, _ := testEnv("")
+	var tidy func()
+	env.OnSignal = func(f func()) func() { tidy = f; return func() {} }
+	tx := &localTx{onSignal: env.OnSignal, mkdir: map[string]bool{}}
+	must(t, tx.Mkdir("d", time.Time{}))
+	var during files
+	signal := func() (io.ReadCloser, error) {
+		during = found(t)
+		tidy()
+		return nil, errors.New("stopped")
+	}
+	must(t, tx.WriteFile("d/x", fat.Source{Size: 1, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("x")), nil }}))
+	must(t, tx.WriteFile("old", fat.Source{Size: 1, Open: signal}))
+	if err := tx.Commit(); err == nil {
+		t.Error("Commit = nil")
+	}
+	if len(during) != 5 {
+		t.Errorf("in the middle there is %q", during)
+	}
+	if left := found(t); !maps.Equal(left, files{"old": "old", "a/": "", "a/b": "1"}) {
+		t.Errorf("left %q", left)
+	}
+}
+
+func TestWriteLocal(t *testing.T) {
+	for _, tt := range []struct{ dest, wantErr string }{
+		{"new", ""},
+		{"old", ""},
+		{"d", "d: is a directory"},
+		{"d/", "d/: is a directory"},
+		{"new/", "new/: not a directory"},
+		{"no/new", "no/new: no such file or directory"},
+	} {
+		t.Run(strings.ReplaceAll(tt.dest, "/", "_"), func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			have := files{"old": "old", "d/": ""}
+			have.make(t)
+			env, _ := testEnv("")
+			spool := &Spool{}
+			io.WriteString(spool, "text")
+			if got := messages(Write(env, CopyOptions{}, spool, tt.dest)); got != tt.wantErr {
+				t.Errorf("error %q, want %q", got, tt.wantErr)
+			}
+			if tt.wantErr == "" {
+				have[tt.dest] = "text"
+			}
+			if left := found(t); !maps.Equal(left, have) {
+				t.Errorf("left %q, want %q", left, have)
+			}
+		})
+	}
+}
+
+func TestSpool(t *testing.T) {
+	for _, size := range []int{0, 1, spoolMemory, spoolMemory + 1, 3 * spoolMemory} {
+		data := bytes.Repeat([]byte("0123456789abcdef!"), size/17+1)[:size]
+		var s Spool
+		for p := data; len(p) > 0; {
+			n := min(len(p), 100_000)
+			_, err := s.Write(p[:n])
+			must(t, err)
+			p = p[n:]
+		}
+		for range 2 {
+			if got, err := io.ReadAll(s.Open()); err != nil || !bytes.Equal(got, data) || s.Size() != int64(size) {
+				t.Errorf("size %d: got %d bytes, %v, Size %d", size, len(got), err, s.Size())
+			}
+		}
+		if (s.file != nil) != (size > spoolMemory) {
+			t.Errorf("size %d: file %v", size, s.file)
+		}
+		must(t, s.Close())
+	}
+}
+
+func TestQuote(t *testing.T) {
+	for in, want := range map[string]string{
+		"a b":       `'a b'`,
+		"":          `''`,
+		"it's":      `"it's"`,
+		"it's $5":   `'it'\''s $5'`,
+		"a\nb":      `'a'$'\n''b'`,
+		"\x1b[1m":   `''$'\033''[1m'`,
+		"caf\u00e9": "'caf\u00e9'",
+		"\xff":      `''$'\377'''`,
+		`"x"`:       `'"x"'`,
+	} {
+		if got := quote(in); got != want {
+			t.Errorf("quote(%q) = %s, want %s", in, got, want)
+		}
+	}
+}
