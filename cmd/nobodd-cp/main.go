@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// Nobodd-cp copies files and directories to, from and between disk images.
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"nobodd/internal/tool"
+	"nobodd/internal/tree"
+)
+
+func main() { tool.Main(app()) }
+
+func app() *cli.App {
+	return &cli.App{
+		Name:  "nobodd-cp",
+		Usage: "copy files to, from and between disk images",
+		UsageText: "nobodd-cp [OPTION]... [-T] SOURCE DEST\n" +
+			"nobodd-cp [OPTION]... SOURCE... DIRECTORY\n" +
+			"nobodd-cp [OPTION]... -t DIRECTORY SOURCE...",
+		Description: "SOURCE and DEST are paths on this machine or places in images such as\n" +
+			"jammy.img:1:/cmdline.txt; - as the only SOURCE is standard input.",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r", "R"}, Usage: "copy directories and what is in them"},
+			&cli.StringFlag{Name: "target-directory", Aliases: []string{"t"}, Usage: "copy all SOURCEs into `DIRECTORY`"},
+			&cli.BoolFlag{Name: "no-target-directory", Aliases: []string{"T"}, Usage: "take DEST for what to write even if it is a directory"},
+			&cli.BoolFlag{Name: "no-clobber", Aliases: []string{"n"}, Usage: "skip files that exist"},
+			&cli.BoolFlag{Name: "update", Aliases: []string{"u"}, Usage: "skip files that exist and are not older than their SOURCE"},
+			&cli.BoolFlag{Name: "preserve", Aliases: []string{"p"}, Usage: "keep modification times"},
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "print each copy"},
+			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "write to a file system in use, and over write-protected files"},
+			&cli.BoolFlag{Name: "no-sync", Usage: "leave it to the kernel when to write to disk"},
+			&cli.BoolFlag{Name: "in-place", Usage: "give up old files before the new ones are written if there is no space otherwise"},
+		},
+		Action: run,
+	}
+}
+
+func run(c *cli.Context) error {
+	sources, dest, err := operands(c)
+	if err != nil {
+		return err
+	}
+	env := tree.Env{
+		Stdin:    c.App.Reader,
+		Stdout:   c.App.Writer,
+		Waiting:  func(image string) func() { return tool.Waiting(c, image) },
+		Warn:     func(format string, args ...any) { tool.Note(c, format, args...) },
+		OnSignal: tool.OnSignal,
+	}
+	return tree.Copy(env, tree.CopyOptions{
+		Recursive:   c.Bool("recursive"),
+		IntoDir:     c.IsSet("target-directory"),
+		NoTargetDir: c.Bool("no-target-directory"),
+		NoClobber:   c.Bool("no-clobber"),
+		Update:      c.Bool("update"),
+		Preserve:    c.Bool("preserve"),
+		Verbose:     c.Bool("verbose"),
+		Force:       c.Bool("force"),
+		NoSync:      c.Bool("no-sync"),
+		InPlace:     c.Bool("in-place"),
+	}, sources, dest)
+}
+
+// operands tells the sources from the destination.
+func operands(c *cli.Context) (sources []string, dest string, err error) {
+	args := c.Args().Slice()
+	into, exact := c.IsSet("target-directory"), c.Bool("no-target-directory")
+	switch {
+	case into && exact:
+		return nil, "", tool.Usagef("-t and -T exclude each other")
+	case len(args) == 0:
+		return nil, "", tool.Usagef("missing operand (try --help)")
+	case into:
+		sources, dest = args, c.String("target-directory")
+	case len(args) == 1:
+		return nil, "", tool.Usagef("missing destination operand after '%s' (try --help)", args[0])
+	case exact && len(args) > 2:
+		return nil, "", tool.Usagef("extra operand '%s'", args[2])
+	default:
+		sources, dest = args[:len(args)-1], args[len(args)-1]
+	}
+	if dest == "-" {
+		return nil, "", tool.Usagef("-: standard output is no destination (nobodd-cat writes to it)")
+	}
+	return sources, dest, nil
+}
