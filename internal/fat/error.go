@@ -21,6 +21,8 @@ var (
 	ErrIsDir = errors.New("is a directory")
 	// ErrNotDir says that a directory was wanted and a file is there.
 	ErrNotDir = errors.New("not a directory")
+	// ErrNotEmpty says that a directory to be removed holds something.
+	ErrNotEmpty = errors.New("directory not empty")
 )
 
 // errNotExist prints what the C library prints, and is fs.ErrNotExist.

@@ -36,7 +36,6 @@ type Device interface {
 var (
 	errReadOnly = errors.New("the device cannot be written")
 	errExist    = &causeError{"file exists", fs.ErrExist}
-	errNotEmpty = errors.New("directory not empty")
 	errPlanned  = errors.New("will not overwrite what was just made")
 	errRemoved  = errors.New("removed at the same time")
 	errRoot     = errors.New("the root directory cannot be removed")
@@ -397,7 +396,7 @@ func (t *Tx) checkRemove(n *node, all bool) error {
 		case sub != nil && sub.what == remove:
 			continue
 		case !all:
-			return errNotEmpty
+			return ErrNotEmpty
 		case sub != nil && sub.what == write:
 			return errPlanned
 		case !e.d.isDir():
