@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,6 @@ import (
 
 	"nobodd/internal/addr"
 	"nobodd/internal/image"
-	"nobodd/internal/partition"
 	"nobodd/internal/tool"
 )
 
@@ -131,7 +131,7 @@ func hint(path string, err error) error {
 }
 
 // printChanges tells what was done, a line each.
-func printChanges(w io.Writer, path string, p *partition.Plan) {
+func printChanges(w io.Writer, path string, p *image.Plan) {
 	path = tool.Printable(path)
 	switch {
 	case !p.Changes():
@@ -140,41 +140,44 @@ func printChanges(w io.Writer, path string, p *partition.Plan) {
 	case p.NewSize != p.OldSize:
 		fmt.Fprintf(w, "%s: %s -> %s\n", path, tool.FormatSize(p.OldSize), tool.FormatSize(p.NewSize))
 	}
-	if p.Before == nil {
-		return
-	}
-	for i, before := range p.Before.Partitions {
-		if after := p.After.Partitions[i]; after.Size != before.Size {
+	for i, before := range p.Before {
+		if after := p.After[i]; before.Num != 0 && after.Size != before.Size {
 			fmt.Fprintf(w, "%s: partition %d: %s -> %s\n", path, before.Num, tool.FormatSize(before.Size), tool.FormatSize(after.Size))
 		}
 	}
 }
 
-// printTables shows what a plan changes: size and partition table before and after.
-func printTables(w io.Writer, path string, p *partition.Plan) error {
+// printTables shows what a plan changes: size and partitions before and after.
+func printTables(w io.Writer, path string, p *image.Plan) error {
 	path = tool.Printable(path)
-	return errors.Join(
-		printTable(w, path, "before", p.OldSize, p.Before),
-		printTable(w, path, "after", p.NewSize, p.After),
-	)
+	table := ""
+	if p.Scheme != "none" {
+		table = fmt.Sprintf(", %s, %d-byte sectors", p.Scheme, p.SectorSize)
+	}
+	fmt.Fprintf(w, "%s before: %d bytes (%s)%s\n", path, p.OldSize, tool.FormatSize(p.OldSize), table)
+	err := printPartitions(w, p.Before)
+	fmt.Fprintf(w, "%s after: %d bytes (%s)%s\n", path, p.NewSize, tool.FormatSize(p.NewSize), table)
+	return errors.Join(err, printPartitions(w, p.After))
 }
 
-// printTable prints START and SIZE as nobodd-ls does: in sectors and in bytes.
-func printTable(w io.Writer, path, when string, size int64, t *partition.Table) error {
-	fmt.Fprintf(w, "%s %s: %d bytes (%s)", path, when, size, tool.FormatSize(size))
-	if t == nil {
-		_, err := fmt.Fprintln(w, ", no partition table")
-		return err
-	}
-	fmt.Fprintf(w, ", %v, %d-byte sectors\n", t.Scheme, t.SectorSize)
+// printPartitions prints the columns of nobodd-ls -l: START in sectors, SIZE in bytes.
+func printPartitions(w io.Writer, parts []image.Partition) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(tw, "NUM\tSTART\tSIZE\tTYPE\tNAME")
-	for _, p := range t.Partitions {
-		name := "-"
-		if p.Name != "" {
-			name = tool.Printable(p.Name)
+	fmt.Fprintln(tw, "NUM\tUSE\tFS\tSTART\tSIZE\tTYPE\tLABEL")
+	for _, p := range parts {
+		use, fs := "", ""
+		switch {
+		case p.Boot:
+			use = "boot"
+		case p.Root:
+			use = "root"
 		}
-		fmt.Fprintf(tw, "%d\t%d\t%d\t%s\t%s\n", p.Num, p.Start/t.SectorSize, p.Size, p.Type, name)
+		if p.FAT != 0 {
+			fs = fmt.Sprint("fat", p.FAT)
+		}
+		fmt.Fprintf(tw, "%d\t%s\t%s\t%d\t%d\t%s\t%s\n", p.Num, orDash(use), orDash(fs), p.Start, p.Size, orDash(p.Type), orDash(tool.Printable(p.Label)))
 	}
 	return tw.Flush()
 }
+
+func orDash(s string) string { return cmp.Or(s, "-") }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"nobodd/internal/fat"
 	"nobodd/internal/partition"
@@ -30,10 +31,23 @@ type Resize struct {
 // ErrDevice: the size of a block device cannot be changed.
 var ErrDevice = errors.New("a block device cannot change its size (--grow alone works)")
 
+// Plan is a change of an image that was worked out and checked, and can be made.
+type Plan struct {
+	OldSize, NewSize int64       // of the image in bytes
+	Scheme           string      // of its table: "MBR", "GPT", or "none"
+	SectorSize       int64       // bytes
+	Before, After    []Partition // as Partitions lists them
+
+	plan *partition.Plan
+}
+
+// Changes tells whether the plan does anything.
+func (p *Plan) Changes() bool { return p.plan.Changes() }
+
 // PlanResize works out and checks a change of the image, of its table and of one
 // partition's entry in it. Nothing is written. Errors are causes to be printed after
 // the address.
-func (im *Image) PlanResize(r Resize) (*partition.Plan, error) {
+func (im *Image) PlanResize(r Resize) (*Plan, error) {
 	if im.block && !r.KeepSize {
 		return nil, ErrDevice
 	}
@@ -58,7 +72,30 @@ func (im *Image) PlanResize(r Resize) (*partition.Plan, error) {
 	if err != nil {
 		return nil, cause(err)
 	}
-	return plan, nil
+	return im.describe(l, plan), nil
+}
+
+// describe makes a Plan of plan.
+func (im *Image) describe(l *layout, plan *partition.Plan) *Plan {
+	parts, _ := im.Partitions() // a damaged volume is no obstacle
+	p := &Plan{
+		OldSize:    plan.OldSize,
+		NewSize:    plan.NewSize,
+		Scheme:     "none",
+		SectorSize: im.SectorSize(),
+		Before:     parts,
+		After:      slices.Clone(parts),
+		plan:       plan,
+	}
+	if l.table == nil {
+		p.After[0].Size = plan.NewSize
+		return p
+	}
+	p.Scheme = l.table.Scheme.String()
+	for i := range p.After {
+		p.After[i].Size = plan.After.Partitions[i].Size
+	}
+	return p
 }
 
 // newSize gives the size in bytes that the image is to have.
@@ -109,8 +146,8 @@ func (im *Image) growNumber(l *layout, grow int) (int, error) {
 
 // Resize carries out a plan of PlanResize. The image must be open for writing and
 // unchanged since. If a step fails the image is put back as it was.
-func (im *Image) Resize(p *partition.Plan) error {
-	err := p.Apply(&disk{device{section{im.f, 0, max(p.OldSize, p.NewSize)}}})
+func (im *Image) Resize(p *Plan) error {
+	err := p.plan.Apply(&disk{device{section{im.f, 0, max(p.OldSize, p.NewSize)}}})
 	im.layout = nil
 	if merr := im.measure(); err == nil {
 		err = merr

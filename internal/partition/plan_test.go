@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -538,16 +537,6 @@ func TestPlanWithoutTable(t *testing.T) {
 			t.Errorf("size %d, %v; want %d", len(d.Mem), err, size)
 		}
 	}
-}
-
-// runPeer runs a partition tool on image and gives what it says.
-func runPeer(t *testing.T, stdin string, name string, args ...string) (string, error) {
-	t.Helper()
-	cmd := exec.Command(name, args...)
-	cmd.Stdin = strings.NewReader(stdin)
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "PARTED_SECTOR_SIZE=4096")
-	out, err := cmd.CombinedOutput()
-	return string(out), err
 }
 
 // sfdisk reads every state that a cut can leave as the old table or the new one.
