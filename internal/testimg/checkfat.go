@@ -456,7 +456,7 @@ func (w *walk) directory(path string, self, parent uint32, raw []byte) {
 	for off := 0; off+32 <= len(raw); off += 32 {
 		e := raw[off : off+32]
 		if e[0] == 0 {
-			if slices.ContainsFunc(raw[off:], func(b byte) bool { return b != 0 }) {
+			if !allFree(raw[off:]) {
 				w.bad(path, "something follows the end of the directory")
 			}
 			break
@@ -482,6 +482,16 @@ func (w *walk) directory(path string, self, parent uint32, raw []byte) {
 		}
 	}
 	w.orphan(path, &long)
+}
+
+// allFree tells whether the entries in raw are deleted ones or nothing but zeros.
+func allFree(raw []byte) bool {
+	for e := range slices.Chunk(raw, 32) {
+		if e[0] != 0xe5 && slices.ContainsFunc(e, func(b byte) bool { return b != 0 }) {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *walk) orphan(path string, long *longName) {
