@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -184,6 +185,9 @@ func poke(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(testimg.WriteSparse(file, img))
 }
 
+// smallFAT32 is what fsck.vfat says of every small FAT32 volume.
+var smallFAT32 = regexp.MustCompile(`(?s)Warning: Filesystem is FAT32 according to fat_length.*may lead to problems on some systems\.\n`)
+
 func fsckClean(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, len(args) == 1 || len(args) == 2, "fsckclean FILE [NUM]")
 	volume := ts.MkAbs(args[0])
@@ -195,7 +199,8 @@ func fsckClean(ts *testscript.TestScript, neg bool, args []string) {
 		defer os.Remove(volume)
 	}
 	out, err := exec.Command("fsck.vfat", "-n", volume).CombinedOutput()
-	if err != nil || strings.Count(string(out), "\n") != 2 { // its version and a summary
+	said := smallFAT32.ReplaceAllString(string(out), "")
+	if err != nil || strings.Count(said, "\n") != 2 { // its version and a summary
 		ts.Fatalf("fsck.vfat -n %s: %v\n%s", args[0], err, out)
 	}
 }

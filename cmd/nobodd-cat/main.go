@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// Command nobodd-cat writes files one after another to standard output, or into a
+// file of this machine or of a disk image.
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"nobodd/internal/addr"
+	"nobodd/internal/tool"
+	"nobodd/internal/tree"
+)
+
+func main() { tool.Main(app()) }
+
+func app() *cli.App {
+	return &cli.App{
+		Name:      "nobodd-cat",
+		Usage:     "write files, of this machine or inside disk images, one after another",
+		UsageText: "nobodd-cat [-o ADDRESS] [ADDRESS]...",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "replace the file at `ADDRESS` once all input was read"},
+			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "write to a file system in use too"},
+			&cli.BoolFlag{Name: "no-sync", Usage: "leave it to the kernel when the data gets to the disk"},
+			&cli.BoolFlag{Name: "in-place", Usage: "free the old file first if the new one does not fit beside it"},
+		},
+		Description: `Without an ADDRESS, or where it is -, standard input is read. IMAGE:N:/PATH is a
+place in partition N of a disk image, IMAGE:/PATH one in its boot partition.`,
+		Action: run,
+	}
+}
+
+func run(c *cli.Context) error {
+	operands := c.Args().Slice()
+	if len(operands) == 0 {
+		operands = []string{"-"}
+	}
+	in := &input{
+		stdin:   c.App.Reader,
+		report:  func(err error) { tool.Report(c, err) },
+		waiting: func(path string) func() { return tool.Waiting(c, path) },
+	}
+	if !c.IsSet("output") {
+		return in.copy(operands, stdout{c.App.Writer})
+	}
+	text := c.String("output")
+	to, err := tree.Parse(text)
+	if err != nil {
+		return err
+	}
+	spool := &tree.Spool{}
+	defer spool.Close()
+	if err := in.copy(operands, spool); err != nil {
+		return err
+	}
+	if in.failed {
+		return tool.Status(tool.ExitFail)
+	}
+	if to.Kind == addr.Std {
+		return write(stdout{c.App.Writer}, spool)
+	}
+	if to.Kind == addr.Local {
+		if direct, err := writeThrough(to.Path, spool, stdout{c.App.Writer}); direct {
+			return err
+		}
+	}
+	return tree.Write(tree.Env{
+		Stdin:    c.App.Reader,
+		Stdout:   c.App.Writer,
+		Waiting:  in.waiting,
+		Warn:     func(format string, args ...any) { tool.Note(c, format, args...) },
+		OnSignal: tool.OnSignal,
+	}, tree.CopyOptions{
+		Force:   c.Bool("force"),
+		NoSync:  c.Bool("no-sync"),
+		InPlace: c.Bool("in-place"),
+	}, spool, text)
+}
