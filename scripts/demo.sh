@@ -53,18 +53,27 @@ serial=89025d75
 demo=$tmp/demo
 cd "$tmp"
 
-echo '* An OS image, as it is after unxz: its partitions, and what is in the boot partition.'
-"$demo" unpack ubuntu jammy.img
-show nobodd-ls -l jammy.img:
-nobodd-ls jammy.img: | grep -qx 'jammy.img:1:' || fail 'the boot partition is not listed'
-show nobodd-ls -lh jammy.img:1:/ jammy.img:1:/overlays
-show nobodd-cat jammy.img:1:/cmdline.txt
+echo '* An OS image, as it is after unxz: its partitions, its boot directory, its kernel command line.'
+"$demo" unpack ubuntu template.img
+show nobodd-ls -l template.img:
+nobodd-ls template.img: | grep -qx 'template.img:1:' || fail 'the boot partition is not listed'
+show nobodd-ls -lh template.img:1:/
+show nobodd-cat template.img:1:/cmdline.txt
 
 echo
-echo '* The daemon serves that image to one board, as an ordinary user.'
+echo '* A copy of it is made ready for one board: room to grow, a command line that finds its root over the network.'
+show cp template.img jammy.img
+show nobodd-prep --size 1GB --nbd-host server --serial "$serial" --tftpd-conf board.conf --nbd-conf nbd.conf jammy.img
+show nobodd-cat jammy.img:1:/cmdline.txt
+nobodd-cat jammy.img:1:/cmdline.txt | grep -q '^ip=dhcp nbdroot=server/jammy root=/dev/nbd0p2 ' ||
+	fail 'nobodd-prep did not rewrite the command line'
+show cat nbd.conf board.conf
+
+echo
+echo '* The daemon serves that image to that board, as an ordinary user.'
 port=$("$demo" port)
-printf '$ nobodd-tftpd --listen 127.0.0.1 --port %s --board %s,jammy.img &\n' "$port" "$serial"
-nobodd-tftpd --listen 127.0.0.1 --port "$port" --board "$serial,jammy.img" 2>log &
+printf '$ nobodd-tftpd --listen 127.0.0.1 --port %s --config board.conf &\n' "$port"
+nobodd-tftpd --listen 127.0.0.1 --port "$port" --config board.conf 2>log &
 daemon=$!
 "$demo" wait "127.0.0.1:$port"
 
@@ -88,14 +97,12 @@ while [ $i -lt 4000 ]; do
 done >initrd.img
 printf '#cloud-config\nhostname: board1\n' >user-data
 show nobodd-cp initrd.img user-data jammy.img:1:/
-# shellcheck disable=SC2016 # printed as it is
-echo '$ nobodd-cat jammy.img:1:/cmdline.txt | sed "s,root=LABEL=writable,ip=dhcp nbdroot=server/jammy root=/dev/nbd0p2," |'
-echo '    nobodd-cat -o jammy.img:1:/cmdline.txt'
-nobodd-cat jammy.img:1:/cmdline.txt |
-	sed 's,root=LABEL=writable,ip=dhcp nbdroot=server/jammy root=/dev/nbd0p2,' |
-	nobodd-cat -o jammy.img:1:/cmdline.txt
+echo '$ nobodd-cat jammy.img:1:/cmdline.txt | sed "s/ quiet splash//" | nobodd-cat -o jammy.img:1:/cmdline.txt'
+nobodd-cat jammy.img:1:/cmdline.txt | sed 's/ quiet splash//' | nobodd-cat -o jammy.img:1:/cmdline.txt
 "$demo" get "127.0.0.1:$port" "$serial/cmdline.txt" | tee cmdline.txt
-grep -q ' nbdroot=server/jammy root=/dev/nbd0p2 ' cmdline.txt || fail 'the old cmdline.txt is served'
+if grep -q splash cmdline.txt || ! grep -q '^ip=dhcp nbdroot=server/jammy ' cmdline.txt; then
+	fail 'the old cmdline.txt is served'
+fi
 want initrd.img "$demo" get "127.0.0.1:$port" "$serial/initrd.img"
 want user-data "$demo" get "127.0.0.1:$port" "$serial/user-data"
 want first/vmlinuz "$demo" get "127.0.0.1:$port" "$serial/vmlinuz"
@@ -110,4 +117,4 @@ daemon=
 if grep -q panic log; then fail 'nobodd-tftpd panicked'; fi
 
 echo
-echo "Proved: a Pi 4 gets its $files boot files by TFTP straight out of an OS image, and changes made inside the image are served at the next request, with no mount, no root and no restart."
+echo "Proved: a Pi 4 gets its $files boot files by TFTP straight out of an OS image, and what is changed inside the image is served at the next request, with no mount, no root and no restart."
