@@ -44,8 +44,9 @@ const (
 
 // NewPlan works out how disk d of size bytes, whose table is t, becomes newSize bytes
 // long and how partition grow (0 for none) extends to its new end. A nil t is a disk
-// without a table. Nothing is written. newSize should be a whole number of sectors;
-// what is left over stays unused.
+// without a table. Nothing is written, and nothing is planned if size and partitions
+// are to stay. newSize should be a whole number of sectors; what is left over stays
+// unused.
 //
 // Errors: a table that is damaged, a partition that would be cut off or that cannot
 // grow, or the error of d.
@@ -55,6 +56,9 @@ func NewPlan(d io.ReaderAt, size int64, t *Table, newSize int64, grow int) (*Pla
 	if t == nil {
 		next.grow()
 		next.shrink()
+		return p, nil
+	}
+	if newSize == size && grow == 0 {
 		return p, nil
 	}
 	if t.Damage != nil {
