@@ -23,8 +23,8 @@ var allowed = map[string][]string{
 	"internal/image":     {"internal/addr", "internal/partition", "internal/fat", "golang.org/x/sys/"},
 	"internal/tree":      {"internal/addr", "internal/image", "internal/fat", "golang.org/x/sys/"},
 	"internal/tool":      {"github.com/urfave/cli/v2", "github.com/dustin/go-humanize", "golang.org/x/sys/"},
-	"internal/config":    {"gopkg.in/ini.v1", "github.com/dustin/go-humanize"},
-	"internal/bootd":     {"internal/config", "internal/image", "internal/fat", "internal/addr", "github.com/pin/tftp/v3", "github.com/coreos/go-systemd/v22/", "golang.org/x/net/", "golang.org/x/sys/"},
+	"internal/config":    {},
+	"internal/bootd":     {"internal/config", "internal/image", "internal/fat", "internal/addr", "github.com/pin/tftp/v3", "github.com/coreos/go-systemd/v22/", "github.com/dustin/go-humanize", "golang.org/x/net/", "golang.org/x/sys/"},
 }
 
 // commands is what every command but nobodd-tftpd may import.

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package bootd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"nobodd/internal/config"
+)
+
+// event is a request that has ended.
+type event struct {
+	client  netip.AddrPort
+	board   string // "" if the request names none
+	file    string
+	bytes   int64 // sent
+	size    int64 // of the file; 0 if it was not opened
+	took    time.Duration
+	opening bool // the client had not acknowledged anything
+	err     error
+}
+
+// log writes the line for the request.
+func (e *event) log(log *slog.Logger) {
+	board := e.board
+	if board == "" {
+		board = "-"
+	}
+	level, outcome, text := e.outcome()
+	attrs := []slog.Attr{
+		slog.String("client", e.client.String()),
+		slog.String("board", board),
+		slog.String("file", e.file),
+		slog.String("outcome", outcome),
+		slog.Int64("bytes", e.bytes),
+		slog.String("seconds", strconv.FormatFloat(e.took.Seconds(), 'f', 3, 64)),
+		slog.String("rate", size(e.rate())+"/s"),
+	}
+	log.LogAttrs(context.Background(), level, fmt.Sprintf("%s: %s %s", board, quoted(e.file), text), attrs...)
+}
+
+// outcome gives the level, a word and a text for how the request ended.
+func (e *event) outcome() (level slog.Level, word, text string) {
+	seconds := fmt.Sprintf("in %.1fs", e.took.Seconds())
+	after := fmt.Sprintf("after %s %s", size(e.bytes), seconds)
+	var said *clientError
+	var why *refusal
+	switch err := e.err; {
+	case err == nil:
+		return slog.LevelInfo, "sent", size(e.bytes) + " " + seconds
+	case errors.As(err, &said) && e.opening, errors.Is(err, errGone) && e.opening:
+		return slog.LevelDebug, "probed", "probed: " + size(e.size)
+	case errors.As(err, &said), errors.Is(err, errGone):
+		return slog.LevelInfo, "aborted", fmt.Sprintf("%s: %v", after, err)
+	case errors.Is(err, errSuperseded):
+		return slog.LevelDebug, "aborted", fmt.Sprintf("%s: %v", after, err)
+	case errors.Is(err, errTimeout):
+		return slog.LevelWarn, "timeout", fmt.Sprintf("%s: %v", after, err)
+	case errors.Is(err, errNotFound):
+		return slog.LevelDebug, "missing", "not found"
+	case errors.As(err, &why):
+		return slog.LevelWarn, "refused", "refused: " + why.text
+	}
+	return slog.LevelError, "failed", after + ": " + e.err.Error()
+}
+
+// rate is in bytes a second.
+func (e *event) rate() int64 {
+	return int64(float64(e.bytes) / max(e.took, time.Microsecond).Seconds())
+}
+
+func size(n int64) string {
+	return strings.Replace(humanize.IBytes(uint64(n)), " ", "", 1)
+}
+
+// quoted gives s so that it is one word of printable characters.
+func quoted(s string) string {
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsGraphic(r) || r == ' ' || r == '"' || r == '\ufffd' }) {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
+// unknownBoard is what there is to say to whoever forgot a board: the section to add.
+func unknownBoard(serial config.Serial, client netip.Addr) string {
+	return fmt.Sprintf("no board %s in the configuration (%s asks for it); to serve it add\n[board:%[1]s]\nimage = /path/to/its/image.img", serial, client)
+}
+
+// strangers remembers which unknown boards were seen.
+type strangers struct {
+	mu   sync.Mutex
+	seen map[config.Serial]bool
+}
+
+// maxStrangers bounds what can be made to be remembered. After that many, no more are
+// called new.
+const maxStrangers = 1000
+
+func (s *strangers) firstSeen(serial config.Serial) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen[serial] || len(s.seen) >= maxStrangers {
+		return false
+	}
+	if s.seen == nil {
+		s.seen = map[config.Serial]bool{}
+	}
+	s.seen[serial] = true
+	return true
+}
+
+// sometimes is true once in a while.
+type sometimes struct{ last time.Time }
+
+func (s *sometimes) now() bool {
+	const while = 10 * time.Second
+	if !s.last.IsZero() && time.Since(s.last) < while {
+		return false
+	}
+	s.last = time.Now()
+	return true
+}
+
+// NewLog makes a log on w of the given level: a line an event, "TEXT key=value...". Where
+// the environment says that it goes to the journal it has no time of its own, and if w is
+// the journal's stream, the level as sd-daemon(3) describes it.
+func NewLog(w *os.File, level slog.Level) *slog.Logger {
+	stream := os.Getenv("JOURNAL_STREAM")
+	return slog.New(&handler{w: w, level: level, plain: stream != "", journal: isStream(w, stream)})
+}
+
+// isStream compares a file with the device and inode number in JOURNAL_STREAM.
+func isStream(f *os.File, stream string) bool {
+	fi, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return ok && stream == fmt.Sprintf("%d:%d", st.Dev, st.Ino)
+}
+
+// handler is a slog.Handler for lines that people read.
+type handler struct {
+	w       io.Writer
+	level   slog.Level
+	plain   bool // no time
+	journal bool // a level before each line
+
+	mu sync.Mutex
+}
+
+// Enabled tells whether anything of that level is written.
+func (h *handler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
+
+// Handle writes r. A text of several lines goes on as it is after the first.
+func (h *handler) Handle(_ context.Context, r slog.Record) error {
+	var b strings.Builder
+	if !h.plain {
+		b.WriteString(r.Time.Format("2006-01-02T15:04:05.000Z07:00 "))
+	}
+	if !h.journal && r.Level != slog.LevelInfo {
+		b.WriteString(levelName(r.Level) + ": ")
+	}
+	b.WriteString(r.Message)
+	r.Attrs(func(a slog.Attr) bool {
+		b.WriteString(" " + a.Key + "=" + quoted(a.Value.String()))
+		return true
+	})
+	text := b.String()
+	if h.journal {
+		prefix := priority(r.Level)
+		text = prefix + strings.ReplaceAll(text, "\n", "\n"+prefix)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, err := io.WriteString(h.w, text+"\n")
+	return err
+}
+
+func levelName(level slog.Level) string {
+	if level == slog.LevelWarn {
+		return "warning"
+	}
+	return strings.ToLower(level.String())
+}
+
+// priority is the prefix of sd-daemon(3).
+func priority(level slog.Level) string {
+	switch {
+	case level >= slog.LevelError:
+		return "<3>"
+	case level >= slog.LevelWarn:
+		return "<4>"
+	case level >= slog.LevelInfo:
+		return "<6>"
+	}
+	return "<7>"
+}
+
+// WithAttrs is not used by this package.
+func (h *handler) WithAttrs([]slog.Attr) slog.Handler { return h }
+
+// WithGroup is not used by this package.
+func (h *handler) WithGroup(string) slog.Handler { return h }
