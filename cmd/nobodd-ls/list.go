@@ -57,6 +57,7 @@ type operand struct {
 // may want to write to an image that would still be locked.
 type lister struct {
 	all, recursive, directory bool
+	follow                    bool // an operand that is a link to a directory
 	order                     order
 	report                    func(error)
 	waiting                   func(path string) func()
@@ -95,7 +96,7 @@ func (l *lister) look(text string) (*operand, error) {
 		return nil, err
 	}
 	if a.Kind == addr.Local || a.Kind == addr.Std {
-		return l.walk(local{}, text, text, addr.Addr{Kind: addr.Local, Path: text})
+		return l.walk(local{follow: l.follow}, text, text, addr.Addr{Kind: addr.Local, Path: text})
 	}
 	im, err := image.Open(a.Image, image.Read, l.waiting(a.Image))
 	if err != nil {
@@ -202,12 +203,11 @@ func linkOf(tree source, name string, info fs.FileInfo) string {
 }
 
 // local is this machine's tree.
-type local struct{}
+type local struct{ follow bool }
 
-// Lstat follows a link to a directory, as ls does for its operands.
-func (local) Lstat(name string) (fs.FileInfo, error) {
+func (t local) Lstat(name string) (fs.FileInfo, error) {
 	info, err := os.Lstat(name)
-	if err != nil || info.Mode().Type() != fs.ModeSymlink {
+	if err != nil || info.Mode().Type() != fs.ModeSymlink || !t.follow {
 		return info, err
 	}
 	if target, err := os.Stat(name); err == nil && target.IsDir() {

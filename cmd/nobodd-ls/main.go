@@ -50,6 +50,7 @@ func run(c *cli.Context) error {
 		all:       c.Bool("all"),
 		recursive: c.Bool("recursive") && !c.Bool("directory"),
 		directory: c.Bool("directory"),
+		follow:    !c.Bool("directory") && !c.Bool("l") && !c.Bool("classify"), // as ls does
 		order:     order,
 		report:    func(err error) { tool.Report(c, err) },
 		waiting:   func(path string) func() { return tool.Waiting(c, path) },
