@@ -2,6 +2,8 @@
 
 package fat
 
+import "math/bits"
+
 // run is a piece of a chain whose clusters follow one another on the volume.
 type run struct {
 	start uint32 // first cluster
@@ -21,6 +23,37 @@ func (s clusterSet) addRun(r run) {
 	for c := r.start; c < r.start+r.n; c++ {
 		s.add(c)
 	}
+}
+
+func (s clusterSet) removeRun(r run) {
+	for c := r.start; c < r.start+r.n; c++ {
+		s.remove(c)
+	}
+}
+
+// len counts the clusters.
+func (s clusterSet) len() int64 {
+	n := 0
+	for _, w := range s {
+		n += bits.OnesCount64(w)
+	}
+	return int64(n)
+}
+
+// runs gives the clusters as runs.
+func (s clusterSet) runs() []run {
+	var runs []run
+	for i, w := range s {
+		for ; w != 0; w &= w - 1 {
+			c := uint32(i*64 + bits.TrailingZeros64(w))
+			if k := len(runs); k > 0 && runs[k-1].start+runs[k-1].n == c {
+				runs[k-1].n++
+			} else {
+				runs = append(runs, run{c, 1})
+			}
+		}
+	}
+	return runs
 }
 
 // chain follows the chain that begins with cluster first until it ends or has limit clusters,

@@ -21,6 +21,7 @@ type commit struct {
 	fat   *tableWriter
 	buf   []byte // copySize
 	dirty bool   // something was written since the last sync
+	freed bool   // files were freed in place
 }
 
 // Commit makes the changes. The error is *NoSpaceError or a PathError of a directory without room (nothing
@@ -32,7 +33,7 @@ type commit struct {
 //  1. Data of files, whole new directories and new clusters of old directories, into free clusters; then
 //     deleted entries where a directory grows past its end marker; then the chains into the FATs. After a cut:
 //     the old state, with lost clusters or FATs that differ in them.
-//  2. Sync. Then the links to the new clusters of old directories, and the entries in these, see
+//  2. Sync. Then the links to the new clusters of old directories; sync; and the entries in these, see
 //     switchDir. After a cut: each file old or new, with the clusters of the others lost.
 //  3. Sync. Then the clusters of what was removed or replaced are freed, and FSInfo is
 //     written. After a cut: the new state, with lost clusters or a stale free count. Sync.
@@ -92,7 +93,7 @@ func (t *Tx) sourceErrors() error {
 
 // idle tells whether there is nothing to do, maybe since all sources failed.
 func (c *commit) idle() bool {
-	idle := c.fat.freed == 0 // nothing was freed in place
+	idle := !c.freed
 	c.eachChange(func(n *node) { idle = idle && n.err != nil })
 	return idle
 }
@@ -155,37 +156,43 @@ func (c *commit) prepare() (err error) {
 	return nil
 }
 
-// makeRoom makes sure that need clusters are free.
+// makeRoom makes sure that need clusters are free. Clusters that were lost, maybe by a cut that this
+// Tx is to make good, are taken before files are freed in place.
 func (c *commit) makeRoom(need int64) error {
 	if need <= c.space.free {
+		c.lost = nil
 		return nil
 	}
-	var links []link
+	var replaced []link
 	for _, n := range c.files {
-		links = c.freeLinks(links, n)
+		replaced = c.freeLinks(replaced, n)
 	}
 	freed := c.v.newSet()
-	total := c.space.free
-	for _, l := range links {
-		for i := l.start; i < l.start+l.n; i++ {
-			if !freed.has(i) {
-				freed.add(i)
-				total++
-			}
-		}
+	for _, l := range replaced {
+		freed.addRun(l.run)
 	}
-	if !c.opt.InPlace || need > total {
+	lost, total := c.lost.len(), c.space.free
+	inPlace := need > total+lost
+	if inPlace && (!c.opt.InPlace || need > total+lost+freed.len()) {
 		return &NoSpaceError{
 			Need:    need * c.v.clusterSize,
-			Free:    c.space.free * c.v.clusterSize,
-			InPlace: !c.opt.InPlace && need <= total,
+			Free:    total * c.v.clusterSize,
+			InPlace: !c.opt.InPlace && need <= total+lost+freed.len(),
 		}
+	}
+	for i, w := range c.lost {
+		c.used[i] &^= w
+	}
+	if !inPlace {
+		c.space = c.v.newAllocator(c.used)
+		return nil
 	}
 	for i, w := range freed {
 		c.used[i] &^= w
 	}
 	c.space = c.v.newAllocator(c.used)
-	return c.truncate(links)
+	c.freed = true
+	return c.truncate(replaced)
 }
 
 // truncate makes the replaced files empty and frees their clusters, links. Writes: each file's entry; sync;
@@ -253,6 +260,14 @@ func (c *commit) stage() error {
 		if n.err == nil {
 			links = linksOf(links, n.runs)
 		}
+	}
+	for _, l := range links {
+		if c.lost != nil {
+			c.lost.removeRun(l.run)
+		}
+	}
+	for _, r := range c.lost.runs() {
+		links = append(links, link{r, entryFree})
 	}
 	if err := c.setLinks(links); err != nil {
 		return err
@@ -484,7 +499,8 @@ func (c *commit) openEnd(d *txDir) error {
 }
 
 // switchAll is the second step of Commit. Writes: the links to the clusters that directories grow by, into the
-// FATs; then the entries, directory by directory.
+// FATs; sync, so that a reader of either FAT sees the same entries (left out after the sync that freeing in place
+// takes, for there are to be four at most); then the entries, directory by directory.
 func (c *commit) switchAll() error {
 	var links []link
 	c.eachDir(func(d *txDir) {
@@ -494,6 +510,11 @@ func (c *commit) switchAll() error {
 	})
 	if err := c.setLinks(links); err != nil {
 		return err
+	}
+	if !c.freed {
+		if err := c.sync(); err != nil {
+			return err
+		}
 	}
 	var err error
 	c.eachDir(func(d *txDir) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 
 	"nobodd/internal/fat"
@@ -111,5 +112,32 @@ func again(t *testing.T, n int, img []byte, opt fat.TxOptions, o op, before, aft
 	}
 	if err := judge(img, after, after); err != nil {
 		t.Errorf("again after a stop at write %d: %v", n, err)
+	}
+}
+
+// A disk that reorders the sectors between two syncs still leaves each file whole: the syncs stand where
+// they must. (Long names in more than one sector, and removals, may leave parts of a long name behind.)
+func TestTorn(t *testing.T) {
+	for _, name := range []string{"fat16", "fat32-one"} {
+		img, before := fixtureTree(t, name)
+		v := mustOpen(t, img)
+		for _, o := range ops(int(v.ClusterSize())) {
+			if strings.HasPrefix(o.name, "remove") || o.name == "create longest" {
+				continue
+			}
+			after := maps.Clone(before)
+			o.want(after)
+			rec := testimg.NewRecorder(img)
+			if err := change(rec, int64(len(img)), fat.TxOptions{}, o.plan); err != nil {
+				t.Fatal(err)
+			}
+			for n := range rec.Len() + 1 {
+				for seed := range uint64(8) {
+					if err := judge(rec.Torn(n, seed), before, after); err != nil {
+						t.Errorf("%s: %s: torn after %d of %d (seed %d): %v", name, o.name, n, rec.Len(), seed, err)
+					}
+				}
+			}
+		}
 	}
 }

@@ -86,9 +86,6 @@ func (e nameError) Is(target error) bool { return target == ErrName }
 
 // checkName checks that a new file may have the name.
 func checkName(name string) error {
-	if !utf8.ValidString(name) {
-		return nameError("it is not UTF-8")
-	}
 	for _, r := range name {
 		switch {
 		case unicode.IsControl(r) || r == 0xFFFE || r == 0xFFFF:

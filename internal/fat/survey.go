@@ -6,6 +6,7 @@ package fat
 type survey struct {
 	used clusterSet // clusters that must not be written: not free in the FAT, or in use all the same
 	kept clusterSet // clusters of the files and directories that stay
+	lost clusterSet // clusters that are in use and belong to nothing; nil if a damage makes that uncertain
 	free int64      // clusters that the FAT shows as free
 }
 
@@ -14,7 +15,7 @@ type survey struct {
 // are marked free, no cluster is given out or freed that something else needs.
 func (t *Tx) survey() (*survey, error) {
 	v := t.v
-	s := &survey{used: v.newSet(), kept: v.newSet()}
+	s := &survey{used: v.newSet(), kept: v.newSet(), lost: v.newSet()}
 	table := v.table(v.r)
 	for c := uint32(2); v.valid(c); c++ {
 		e, err := table.get(c)
@@ -23,8 +24,11 @@ func (t *Tx) survey() (*survey, error) {
 		}
 		if e == entryFree {
 			s.free++
-		} else {
-			s.used.add(c)
+			continue
+		}
+		s.used.add(c)
+		if v.valid(e) || e >= entryEnd {
+			s.lost.add(c) // unless follow finds it
 		}
 	}
 	if err := t.follow(table, s); err != nil {
@@ -32,6 +36,9 @@ func (t *Tx) survey() (*survey, error) {
 	}
 	for i, w := range s.kept {
 		s.used[i] |= w
+	}
+	if v.InUse() { // what is lost may just not be linked yet
+		s.lost = nil
 	}
 	return s, nil
 }
@@ -60,6 +67,9 @@ func (t *Tx) follow(table *table, s *survey) error {
 		if it.d.shared != nil {
 			return it.d.shared
 		}
+		if it.d.damage != nil {
+			s.lost = nil
+		}
 		for i := range it.d.entries {
 			e := &it.d.entries[i]
 			owner := it.owner
@@ -83,12 +93,15 @@ func (t *Tx) follow(table *table, s *survey) error {
 
 // note notes the chain that begins with cluster first, as far as it can be followed.
 func (t *Tx) note(table *table, s *survey, owner *node, first uint32) error {
-	if !t.v.valid(first) {
+	if first == 0 {
 		return nil
 	}
 	runs, _, err := table.chain(first, int64(t.v.clusters))
-	if err != nil && !isCorrupt(err) {
-		return err
+	if err != nil {
+		if !isCorrupt(err) {
+			return err
+		}
+		s.lost = nil
 	}
 	set := s.kept
 	if owner != nil {
@@ -97,6 +110,9 @@ func (t *Tx) note(table *table, s *survey, owner *node, first uint32) error {
 	}
 	for _, r := range runs {
 		set.addRun(r)
+		if s.lost != nil {
+			s.lost.removeRun(r)
+		}
 	}
 	return nil
 }

@@ -196,6 +196,7 @@ func (w *tableWriter) apply(links []link) error {
 	return w.flush()
 }
 
+// set changes one entry. One that has the value already is written, too: it may have another in the other FAT.
 func (w *tableWriter) set(c, e uint32) error {
 	off := w.entryOff(c)
 	i := off - w.off
@@ -206,13 +207,10 @@ func (w *tableWriter) set(c, e uint32) error {
 		i = off - w.off
 	}
 	b := w.buf[i:]
-	was := getEntry(b, w.width, c)
-	if was == e {
-		return nil
-	}
-	if e == entryFree {
+	switch was := getEntry(b, w.width, c); {
+	case was != entryFree && e == entryFree:
 		w.freed++
-	} else if was == entryFree {
+	case was == entryFree && e != entryFree:
 		w.freed--
 	}
 	setEntry(b, w.width, c, e)

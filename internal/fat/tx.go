@@ -10,6 +10,7 @@ import (
 	"math"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // NoSpaceError says that the changes of a Tx do not fit. Nothing was written.
@@ -196,6 +197,8 @@ func (t *Tx) locate(name string) (*txDir, string, error) {
 	switch {
 	case t.done:
 		return nil, "", errCommit
+	case !utf8.ValidString(name):
+		return nil, "", nameError("it is not UTF-8")
 	case !fs.ValidPath(name):
 		return nil, "", nameError("it is no path")
 	case name == ".":
