@@ -31,9 +31,6 @@ type CopyOptions struct {
 	InPlace     bool
 }
 
-// maxDepth bounds how deep directories are followed.
-const maxDepth = 200
-
 // Copy copies the sources to dest, all of them addresses as the user typed them; "-"
 // as the only source is standard input. What concerns one source only does not keep
 // the others from being copied.
@@ -113,7 +110,7 @@ func newCopier(env Env, opt CopyOptions) *copier {
 	return &copier{
 		env:     env,
 		opt:     opt,
-		images:  &images{env: env, held: map[string]*held{}},
+		images:  newImages(env),
 		planned: map[string]bool{},
 		reads:   map[string]bool{},
 		given:   map[string]bool{},
@@ -169,7 +166,7 @@ func (c *copier) open(dest place) error {
 	}
 	dir := dest.name
 	if fi == nil || !fi.IsDir() {
-		dir = parent(dest)
+		dir = parent(dest.name)
 		di, err := dest.tree.Stat(dir)
 		if err != nil {
 			return err
@@ -200,9 +197,9 @@ func (c *copier) open(dest place) error {
 	return err
 }
 
-// parent gives the directory that p is in.
-func parent(p place) string {
-	dir, _ := path.Split(strings.TrimRight(p.name, "/"))
+// parent gives the directory that name is in.
+func parent(name string) string {
+	dir, _ := path.Split(strings.TrimRight(name, "/"))
 	switch trimmed := strings.TrimRight(dir, "/"); {
 	case trimmed != "":
 		return trimmed
@@ -449,9 +446,6 @@ func (c *copier) dir(src place, fi fs.FileInfo, dst place, di fs.FileInfo) {
 		return
 	case slices.Contains(c.srcDirs, src.key):
 		c.fail(src.addr, errors.New("leads back to a directory around it"))
-		return
-	case len(c.srcDirs) == maxDepth:
-		c.fail(src.addr, fmt.Errorf("more than %d directories deep", maxDepth))
 		return
 	}
 	entries, err := src.tree.ReadDir(src.name)

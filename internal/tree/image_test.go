@@ -223,8 +223,8 @@ func TestFailingSourcesOfVolume(t *testing.T) {
 
 func TestFoldIsThatOfFAT(t *testing.T) {
 	inScene(t, "names", nil)
-	ims := &images{held: map[string]*held{}}
-	ims.env.Waiting = func(string) func() { return nil }
+	env, _ := testEnv("")
+	ims := newImages(env)
 	a, err := Parse("vol.img:0:/")
 	must(t, err)
 	ims.want(a, 0)

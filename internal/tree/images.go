@@ -18,7 +18,12 @@ import (
 // images are the images of one command, each open once and locked.
 type images struct {
 	env  Env
-	held map[string]*held // by key
+	keys map[string]string // by path, as want found them: Open may open what took its place
+	held map[string]*held  // by key
+}
+
+func newImages(env Env) *images {
+	return &images{env: env, keys: map[string]string{}, held: map[string]*held{}}
 }
 
 // held is one of them.
@@ -49,13 +54,20 @@ func imageKey(path string) string {
 	return fileKey(fi)
 }
 
+func (ims *images) key(path string) string {
+	if _, ok := ims.keys[path]; !ok {
+		ims.keys[path] = imageKey(path)
+	}
+	return ims.keys[path]
+}
+
 // want notes that the image of a, if it is in one, is to be opened in mode. Write
 // includes Read.
 func (ims *images) want(a addr.Addr, mode image.Mode) {
 	if a.Kind != addr.Inside {
 		return
 	}
-	key := imageKey(a.Image)
+	key := ims.key(a.Image)
 	h := ims.held[key]
 	if h == nil {
 		h = &held{path: a.Image, mode: mode, volumes: map[int]*volume{}}
@@ -99,10 +111,10 @@ func (ims *images) place(a addr.Addr) (place, error) {
 
 // volume opens the volume that a is in.
 func (ims *images) volume(a addr.Addr) (*volume, error) {
-	key := imageKey(a.Image)
+	key := ims.key(a.Image)
 	h := ims.held[key]
 	if h == nil { // the image came or went since want
-		return nil, &fs.PathError{Op: "open", Path: a.Image, Err: fs.ErrNotExist}
+		return nil, fs.ErrNotExist
 	}
 	if h.err != nil {
 		return nil, h.err

@@ -304,7 +304,9 @@ func TestModes(t *testing.T) {
 	env, _ := testEnv("")
 	must(t, Copy(env, CopyOptions{}, []string{"a"}, "b"))
 	must(t, Copy(env, CopyOptions{}, []string{"a"}, "c"))
-	for name, want := range map[string]fs.FileMode{"b": 0o751, "c": 0o640} {
+	must(t, os.Chmod("a", 0o755))
+	must(t, Copy(env, CopyOptions{}, []string{"a"}, "d"))
+	for name, want := range map[string]fs.FileMode{"b": 0o751, "c": 0o640, "d": 0o750} {
 		if fi, err := os.Stat(name); err != nil || fi.Mode() != want {
 			t.Errorf("%s: mode %v, %v; want %v", name, fi.Mode(), err, want)
 		}
@@ -395,6 +397,29 @@ func TestLocalNoSpace(t *testing.T) {
 	}
 	if left := found(t); !maps.Equal(left, files{"old": "old"}) {
 		t.Errorf("left %q", left)
+	}
+}
+
+// A directory that cannot be made is one error, not one for each file that belongs there.
+func TestDirectoryCannotBeMade(t *testing.T) {
+	t.Chdir(t.TempDir())
+	tx, err := local{}.Begin(fat.TxOptions{})
+	must(t, err)
+	open := func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("x")), nil }
+	for _, dir := range []string{"d", "d/e", "other"} {
+		must(t, tx.Mkdir(dir, time.Time{}))
+	}
+	for _, name := range []string{"d/x", "d/e/y", "z"} {
+		must(t, tx.WriteFile(name, fat.Source{Size: 1, Open: open}))
+	}
+	have := files{"d": "a file by now", "other/": ""}
+	have.make(t)
+	if got := messages(tx.Commit()); got != "d: file exists" {
+		t.Errorf("error %q", got)
+	}
+	have["z"] = "x"
+	if left := found(t); !maps.Equal(left, have) {
+		t.Errorf("left %q, want %q", left, have)
 	}
 }
 

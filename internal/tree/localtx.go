@@ -176,16 +176,20 @@ func (t *localTx) existing(dir string) string {
 // stage makes the directories and the temporary files. errs are what keeps single
 // files from being written, err what ends the whole.
 func (t *localTx) stage() (errs []error, err error) {
+	missing := map[string]error{}
 	for _, d := range t.dirs {
-		if err := os.Mkdir(d.name, 0o777); err != nil {
+		if err := missing[parent(d.name)]; err != nil {
+			missing[d.name] = err
+		} else if err := t.makeDir(d.name); err != nil {
+			missing[strings.TrimRight(d.name, "/")] = err
 			errs = append(errs, err)
-			continue
 		}
-		t.mu.Lock()
-		t.made = append(t.made, d.name)
-		t.mu.Unlock()
 	}
 	for _, f := range t.files {
+		if err := missing[parent(f.name)]; err != nil {
+			f.done(err)
+			continue
+		}
 		err := t.stageFile(f)
 		if err == nil {
 			continue
@@ -200,6 +204,18 @@ func (t *localTx) stage() (errs []error, err error) {
 	return errs, nil
 }
 
+func (t *localTx) makeDir(name string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	err := os.Mkdir(name, 0o777)
+	if err == nil {
+		t.made = append(t.made, name)
+	} else if fi, serr := os.Stat(name); serr == nil && fi.IsDir() {
+		return nil // somebody else made it
+	}
+	return err
+}
+
 // full tells whether err, met in writing one file, ends the whole.
 func full(err error) bool {
 	return !errors.As(err, new(*sourceError)) &&
@@ -212,7 +228,11 @@ func (t *localTx) stageFile(f *newFile) (err error) {
 		return err
 	}
 	defer r.Close()
-	w, err := t.create(f)
+	perm := fs.FileMode(0o666)
+	if e, ok := r.(*exactReader); ok {
+		perm = e.perm
+	}
+	w, err := t.create(f, perm)
 	if err != nil {
 		return &fs.PathError{Op: "create", Path: f.name, Err: err}
 	}
@@ -241,12 +261,12 @@ func (t *localTx) stageFile(f *newFile) (err error) {
 	return nil
 }
 
-// create makes the temporary file of f, with the mode that a new file gets.
-func (t *localTx) create(f *newFile) (*os.File, error) {
+// create makes the temporary file of f with the mode perm, less umask.
+func (t *localTx) create(f *newFile, perm fs.FileMode) (*os.File, error) {
 	for range 100 {
 		tmp := filepath.Join(filepath.Dir(f.name), fmt.Sprintf(".nobodd-%08x", rand.Uint32()))
 		t.mu.Lock()
-		w, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		w, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
 		if err == nil {
 			f.tmp = tmp
 		}

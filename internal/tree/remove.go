@@ -95,7 +95,7 @@ func (r *remover) fail(a addr.Addr, err error) {
 }
 
 func (r *remover) image(operands []addr.Addr) {
-	ims := &images{env: r.env, held: map[string]*held{}}
+	ims := newImages(r.env)
 	ims.want(operands[0], image.Write)
 	ims.open()
 	for _, a := range operands {

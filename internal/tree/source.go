@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 )
 
 // sourceError marks what went wrong with a source while a Tx read it, so that it is
@@ -25,6 +26,7 @@ type exactReader struct {
 	io.ReadCloser
 	left   int64
 	failed func(error) error // called with the first error but io.EOF, gives what to return
+	perm   fs.FileMode       // that a copy on this machine gets, before umask
 }
 
 // openExact opens a source that is size bytes long.
@@ -33,13 +35,21 @@ func openExact(p place, size int64, failed func(error) error) (io.ReadCloser, er
 	if err != nil {
 		return nil, failed(err)
 	}
+	perm := fs.FileMode(0o666)
 	if s, ok := r.(interface{ Stat() (fs.FileInfo, error) }); ok {
-		if fi, err := s.Stat(); err == nil && fi.Size() != size {
+		fi, err := s.Stat()
+		if err == nil && fi.Size() != size {
+			err = changed(fi.Size(), size)
+		}
+		if err != nil {
 			r.Close()
-			return nil, failed(changed(fi.Size(), size))
+			return nil, failed(err)
+		}
+		if _, ok := r.(*os.File); ok {
+			perm = fi.Mode().Perm()
 		}
 	}
-	return &exactReader{r, size, failed}, nil
+	return &exactReader{r, size, failed, perm}, nil
 }
 
 func changed(got, want int64) error {
