@@ -61,9 +61,14 @@ func newMBR(unit, sectors int64, primaries []part, logicals ...part) testimg.Mem
 // newGPT builds a disk with both headers, 128 entries of entrySize bytes each, and a
 // protective MBR.
 func newGPT(unit, sectors, entrySize int64, parts ...part) testimg.Mem {
+	return newGPTOf(128, unit, sectors, entrySize, parts...)
+}
+
+// newGPTOf is newGPT with any number of entries.
+func newGPTOf(entries, unit, sectors, entrySize int64, parts ...part) testimg.Mem {
 	disk := make(testimg.Mem, sectors*unit)
 	setMBR(disk, 0, unit, part{num: 1, start: 1, count: min(sectors-1, maxMBRSectors-1), typ: typeGPT})
-	array := make([]byte, 128*entrySize)
+	array := make([]byte, entries*entrySize)
 	for _, p := range parts {
 		e := gptEntry(array[int64(p.num-1)*entrySize:][:entrySize])
 		copy(e, []byte{0xaf, 0x3d, 0xc6, 0x0f, 0x83, 0x84, 0x72, 0x47, 0x8e, 0x79, 0x3d, 0x69, 0xd8, 0x47, 0x7d, 0xe4})
@@ -86,7 +91,7 @@ func newGPT(unit, sectors, entrySize int64, parts ...part) testimg.Mem {
 	le.PutUint64(h[40:], uint64(2+arraySectors))
 	h.setLastUsable(sectors - 2 - arraySectors)
 	copy(h[56:72], "disk-guid-of-16b")
-	le.PutUint32(h[80:], 128)
+	le.PutUint32(h[80:], uint32(entries))
 	le.PutUint32(h[84:], uint32(entrySize))
 
 	h.setMyLBA(1)
