@@ -98,7 +98,7 @@ type copier struct {
 	tx       Tx
 
 	planned  map[string]bool // keys of what is to be written; true: a directory
-	reads    map[string]bool // keys of the files that are read
+	reads    map[string]bool // with InPlace, keys of the files that are read
 	given    map[string]bool // keys and names of the sources given
 	srcDirs  []string        // keys of the source directories around the present one
 	dstDirs  []string        // keys of what they are copied to
@@ -355,7 +355,7 @@ func (c *copier) file(src place, fi fs.FileInfo, dst place, di fs.FileInfo) {
 	case c.isPlanned(src.key):
 		c.fail(src.addr, errors.New("is written by this very command"))
 		return
-	case c.opt.InPlace && c.reads[dst.key]:
+	case c.reads[dst.key]:
 		c.fail(dst.addr, errors.New("is read by this very command"))
 		return
 	}
@@ -368,7 +368,9 @@ func (c *copier) file(src place, fi fs.FileInfo, dst place, di fs.FileInfo) {
 		return
 	}
 	c.planned[dst.key] = false
-	c.reads[src.key] = true
+	if c.opt.InPlace {
+		c.reads[src.key] = true
+	}
 }
 
 // readable tells what keeps a source from being read, as far as that can be known
@@ -410,13 +412,14 @@ func (c *copier) newer(fi fs.FileInfo, dst place, di fs.FileInfo) bool {
 
 // plan describes the file src for Tx.WriteFile.
 func (c *copier) plan(src place, fi fs.FileInfo, dst place) fat.Source {
+	size := fi.Size()
 	failed := func(err error) error {
 		c.fail(src.addr, err)
 		return &sourceError{err}
 	}
 	s := fat.Source{
-		Size: fi.Size(),
-		Open: func() (io.ReadCloser, error) { return openExact(src, fi.Size(), failed) },
+		Size: size,
+		Open: func() (io.ReadCloser, error) { return openExact(src, size, failed) },
 	}
 	if c.opt.Preserve {
 		s.ModTime = fi.ModTime()

@@ -69,7 +69,12 @@ type place struct {
 
 // child gives the place of base below p. fi is what Stat gave for it, or nil.
 func (p place) child(base string, fi fs.FileInfo) place {
-	return place{p.tree, p.tree.Join(p.name, base), p.tree.ChildKey(p.key, base, fi), p.addr.Join(base)}
+	name := p.tree.Join(p.name, base)
+	a := addr.Addr{Text: name, Path: name} // one string: there may be many thousands of places
+	if p.addr.Kind != addr.Local {
+		a = p.addr.Join(base)
+	}
+	return place{p.tree, name, p.tree.ChildKey(p.key, base, fi), a}
 }
 
 // fail is an error of one operand.
