@@ -25,7 +25,7 @@ CONFDIR = $(DESTDIR)$(SYSCONFDIR)/nobodd
 all: build
 
 build:
-	go build -trimpath -buildvcs=false -ldflags '-X nobodd/internal/tool.Version=$(VERSION)' -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X nobodd/internal/tool.Version=$(VERSION)' -o bin/ ./cmd/...
 
 test:
 	go test ./...
@@ -66,7 +66,9 @@ demo: build
 
 install: install-bin install-man install-conf
 
-install-bin: build
+# What is built is installed: root, who installs, may have no Go.
+install-bin:
+	test -x bin/nobodd-tftpd || $(MAKE) build
 	mkdir -p '$(BINDIR)' '$(COMPDIR)'
 	install -m 755 $(PROGRAMS) '$(BINDIR)'
 	for c in $(COMMANDS) nobodd-prep; do install -m 644 scripts/completion/nobodd.bash '$(COMPDIR)'/$$c; done
@@ -96,8 +98,7 @@ dist:
 	mkdir -p dist
 	git archive --prefix=nobodd-$(VERSION)/ HEAD | gzip -9n >dist/nobodd-$(VERSION).tar.gz
 
-deb: build
-	mkdir -p dist
+deb:
 	sh scripts/deb/build $(VERSION) dist
 
 clean:
