@@ -8,7 +8,8 @@
 //	fixture NAME [FILE]             unpack an image of internal/testimg to FILE (NAME.img)
 //	peer PROGRAM...                 skip the script where a program is absent; in CI fail
 //	fsckclean FILE [NUM]            fsck.vfat -n has nothing to say about the file, or
-//	                                about its partition NUM
+//	                                about its partition NUM; no check where fsck.vfat or
+//	                                sfdisk is absent, but in CI
 //	poke FILE TEXT OFFSET HEX       overwrite what stands OFFSET bytes behind the first TEXT
 //	poke FILE TEXT OFFSET from TEXT OFFSET
 //	                                the same with the two bytes that stand elsewhere
