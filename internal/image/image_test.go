@@ -409,21 +409,31 @@ func TestReplacedWhileWaiting(t *testing.T) {
 	}
 }
 
-// FuzzImage: no table and volumes below it panic, hang or are listed twice.
+// FuzzImage: no table and volumes below it panic, hang or are listed twice. The images
+// are the fixtures with a patch at off, cut off at size.
 func FuzzImage(f *testing.F) {
-	seeds := testimg.TableSeeds()
-	if len(seeds) == 0 {
+	bases := testimg.TableSeeds()
+	if len(bases) == 0 {
 		f.Fatal("no seeds")
 	}
-	for _, s := range seeds {
-		f.Add(s)
+	for i, base := range bases {
+		f.Add(uint8(i), uint32(446), base[446:512], uint32(len(base)))
+		f.Add(uint8(i), uint32(512), base[512:604], uint32(len(base)/2))
+		f.Add(uint8(i), uint32(64*512), base[64*512:][:64], uint32(100*512))
 	}
 	path := filepath.Join(f.TempDir(), "d.img")
-	f.Fuzz(func(t *testing.T, img []byte) {
+	f.Fuzz(func(t *testing.T, which uint8, off uint32, patch []byte, size uint32) {
+		base := bases[int(which)%len(bases)]
+		img := bytes.Clone(base[:min(len(base), int(size))])
+		copy(img[min(len(img), int(off)):], patch)
 		if err := os.WriteFile(path, img, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		im := mustOpen(t, path, Unlocked)
+		im, err := Open(path, Unlocked, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer im.Close()
 		parts, err := im.Partitions()
 		if err != nil && !errors.Is(err, fat.ErrCorrupt) && !errors.Is(err, partition.ErrCorrupt) && !errors.Is(err, ErrNothing) {
 			t.Fatalf("Partitions = %v", err)
