@@ -178,24 +178,30 @@ func (im *Image) Volume(num int) (*fat.FS, int, error) {
 		return nil, 0, missing(num, l.table)
 	}
 	v, err := im.open(p)
-	if errors.Is(err, fat.ErrNotFAT) {
+	switch {
+	case errors.Is(err, fat.ErrNotFAT):
 		return nil, 0, fmt.Errorf("partition %d holds no FAT file system", num)
+	case errors.Is(err, errBehind):
+		return nil, 0, fmt.Errorf("partition %d %w", num, err)
 	}
 	return v, num, err
 }
 
 // bootVolume opens the first volume that is a FAT file system.
 func (im *Image) bootVolume(t *partition.Table) (*fat.FS, int, error) {
+	none := ErrNoBoot
 	for _, p := range addressable(t) {
 		v, err := im.open(p)
-		if err == nil {
+		switch {
+		case err == nil:
 			return v, p.Num, nil
-		}
-		if !errors.Is(err, fat.ErrNotFAT) && !errors.Is(err, errBehind) {
+		case errors.Is(err, errBehind):
+			none = fmt.Errorf("%w: partition %d %w", ErrNoBoot, p.Num, err)
+		case !errors.Is(err, fat.ErrNotFAT):
 			return nil, 0, fmt.Errorf("partition %d: %w", p.Num, err)
 		}
 	}
-	return nil, 0, withDamage(ErrNoBoot, t)
+	return nil, 0, withDamage(none, t)
 }
 
 func missing(num int, t *partition.Table) error {
@@ -222,7 +228,7 @@ func withDamage(err error, t *partition.Table) error {
 }
 
 // errBehind: a partition of which a truncated image has nothing.
-var errBehind = errors.New("it lies behind the end of the image, which is truncated")
+var errBehind = errors.New("lies behind the end of the image, which is truncated")
 
 // open opens the FAT volume of p, of which the image may hold only the beginning.
 func (im *Image) open(p partition.Partition) (*fat.FS, error) {
