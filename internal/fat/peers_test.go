@@ -193,7 +193,7 @@ func TestPeers(t *testing.T) {
 				}
 				d.check(t, tree)
 			}
-			compareMtools(t, d, tree)
+			compareMtools(t, d.Name(), tree)
 			for _, o := range ops(min(clu, 4096)) {
 				if !strings.HasPrefix(o.name, "remove") {
 					continue
@@ -213,10 +213,10 @@ func TestPeers(t *testing.T) {
 }
 
 // compareMtools compares what mcopy reads with want.
-func compareMtools(t *testing.T, d disk, want map[string][]byte) {
+func compareMtools(t *testing.T, file string, want map[string][]byte) {
 	t.Helper()
 	dir := t.TempDir()
-	mtools(t, "mcopy", "-s", "-i", d.Name(), "::*", dir)
+	mtools(t, "mcopy", "-s", "-i", file, "::*", dir)
 	got := map[string][]byte{}
 	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, e fs.DirEntry, err error) error {
 		switch {
