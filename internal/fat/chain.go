@@ -2,7 +2,10 @@
 
 package fat
 
-import "math/bits"
+import (
+	"fmt"
+	"math/bits"
+)
 
 // run is a piece of a chain whose clusters follow one another on the volume.
 type run struct {
@@ -56,13 +59,10 @@ func (s clusterSet) runs() []run {
 	return runs
 }
 
-// chain follows the chain that begins with cluster first until it ends or has limit clusters,
+// chain follows the chain that begins with cluster first, which must be valid, until it ends or has limit clusters,
 // whichever is sooner, and tells how many clusters it has. What lies behind the limit is not looked
 // at. Beside an error, which is a CorruptError unless the device failed, it gives the clusters before it.
 func (t *table) chain(first uint32, limit int64) (runs []run, n int64, err error) {
-	if !t.valid(first) {
-		return nil, 0, corruptf(t.dataStart, "first cluster %d of %d", first, t.clusters)
-	}
 	var seen clusterSet // made when the chain first goes backwards: only then can it loop
 	for c := first; ; {
 		if k := len(runs); k > 0 && runs[k-1].start+runs[k-1].n == c {
@@ -109,8 +109,21 @@ func (t *table) checkLink(c, e uint32) error {
 	case e == entryBad:
 		return corruptf(t.linkOff(c), "cluster %d is marked bad", c)
 	}
-	return corruptf(t.linkOff(c), "cluster %d leads to %d, beyond the last cluster %d", c, e, t.clusters+1)
+	return corruptf(t.linkOff(c), "cluster %d leads to %d, %s", c, e, t.noCluster())
 }
 
 // linkOff is where c's entry stands, for errors.
 func (t *table) linkOff(c uint32) int64 { return t.fatOff(t.active) + t.entryOff(c) }
+
+// noCluster is what errors say of a number that is not that of a cluster.
+func (g *geometry) noCluster() string {
+	return fmt.Sprintf("but there are the clusters 2 to %d", g.clusters+1)
+}
+
+// checkFirst checks the first cluster of e.
+func (g *geometry) checkFirst(e *entry) error {
+	if c := e.d.cluster(g.width); !g.valid(c) {
+		return corruptf(e.off+26, "it begins at cluster %d, %s", c, g.noCluster())
+	}
+	return nil
+}

@@ -205,7 +205,7 @@ func (c *commit) truncate(links []link) error {
 		d := n.e.d
 		d.setSize(0)
 		d.setCluster(0, c.v.width)
-		if err := c.writeAt(d[:], slotOff(n.parent.old.extents, n.e.slot)); err != nil {
+		if err := c.writeAt(d[:], n.e.off); err != nil {
 			return err
 		}
 		n.old = nil
@@ -556,7 +556,7 @@ func (c *commit) switchDir(d *txDir) error {
 		} else {
 			e := n.e.d
 			c.fillEntry(&e, n)
-			if err := c.writeAt(e[:], slotOff(d.old.extents, n.e.slot)); err != nil {
+			if err := c.writeAt(e[:], n.e.off); err != nil {
 				return err
 			}
 		}

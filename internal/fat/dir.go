@@ -19,6 +19,7 @@ const (
 type entry struct {
 	name  string // long name, else the short one with the case of its flags
 	d     dirent // short entry
+	off   int64  // where d stands on the volume
 	slot  int    // where d stands in the directory, counted in entries
 	slots int    // number of entries, those of the long name included; they end at slot
 }
@@ -139,9 +140,9 @@ func (v *FS) claim(o origin, xs []extent) ([]extent, error) {
 	return xs, nil
 }
 
-// scan calls f for each slot from the start up to the end marker; i counts the slots. It tells
-// whether there was an end marker.
-func (v *FS) scan(xs []extent, f func(i int, d *dirent)) (ended bool, err error) {
+// scan calls f for each slot from the start up to the end marker; i counts the slots, off is where they
+// stand on the volume. It tells whether there was an end marker.
+func (v *FS) scan(xs []extent, f func(i int, off int64, d *dirent)) (ended bool, err error) {
 	buf := make([]byte, min(maxWindow, max(v.clusterSize, v.sectorSize)))
 	i := 0
 	for _, x := range xs {
@@ -150,11 +151,11 @@ func (v *FS) scan(xs []extent, f func(i int, d *dirent)) (ended bool, err error)
 			if err := readAt(v.r, p, x.off+off); err != nil {
 				return false, err
 			}
-			for ; len(p) >= direntSize; p = p[direntSize:] {
-				if p[0] == slotEnd {
+			for at := 0; at+direntSize <= len(p); at += direntSize {
+				if p[at] == slotEnd {
 					return true, nil
 				}
-				f(i, (*dirent)(p))
+				f(i, x.off+off+int64(at), (*dirent)(p[at:]))
 				i++
 			}
 		}
@@ -167,11 +168,6 @@ func (v *FS) scan(xs []extent, f func(i int, d *dirent)) (ended bool, err error)
 func (v *FS) loadDir(first uint32, o origin) (*directory, error) {
 	t := v.table(v.r)
 	d := &directory{cluster: first, origin: o}
-	if first == 0 && o != rootOrigin || first != 0 && !v.valid(first) {
-		d.err = corruptf(v.dataStart, "a directory at cluster %d of %d", first, v.clusters)
-		d.damage = d.err
-		return d, nil
-	}
 	xs, err := v.extents(t, first)
 	if err != nil && !isCorrupt(err) {
 		return nil, err
@@ -182,7 +178,7 @@ func (v *FS) loadDir(first uint32, o origin) (*directory, error) {
 	}
 	d.damage = err
 	var long longName
-	ended, scanErr := v.scan(xs, func(i int, e *dirent) {
+	ended, scanErr := v.scan(xs, func(i int, off int64, e *dirent) {
 		switch {
 		case e[0] == slotDeleted:
 			long.reset()
@@ -197,7 +193,7 @@ func (v *FS) loadDir(first uint32, o origin) (*directory, error) {
 		case e.isDot():
 			long.reset()
 		default:
-			d.entries = append(d.entries, newEntry(e, &long, i))
+			d.entries = append(d.entries, newEntry(e, &long, i, off))
 			long.reset()
 		}
 	})
@@ -212,8 +208,8 @@ func (v *FS) loadDir(first uint32, o origin) (*directory, error) {
 }
 
 // newEntry makes the entry of the short entry d at slot i and the long name in front of it.
-func newEntry(d *dirent, long *longName, i int) entry {
-	e := entry{name: long.name(d), d: *d, slot: i, slots: 1}
+func newEntry(d *dirent, long *longName, i int, off int64) entry {
+	e := entry{name: long.name(d), d: *d, off: off, slot: i, slots: 1}
 	if e.name != "" {
 		e.slots += long.slots
 	}

@@ -58,13 +58,15 @@ func (v *FS) fileChain(t *table, e *entry) ([]run, error) {
 	if need == 0 {
 		return nil, nil
 	}
-	first := v.firstCluster(e)
-	if need > int64(v.clusters) {
-		return nil, corruptf(v.dataStart, "a size of %d bytes on a volume of %d", e.d.size(), int64(v.clusters)*v.clusterSize)
+	if err := v.checkFirst(e); err != nil {
+		return nil, err
 	}
-	runs, n, err := t.chain(first, need)
+	if need > int64(v.clusters) {
+		return nil, corruptf(e.off+28, "a size of %d bytes on a volume of %d", e.d.size(), int64(v.clusters)*v.clusterSize)
+	}
+	runs, n, err := t.chain(e.d.cluster(v.width), need)
 	if err == nil && n < need {
-		err = corruptf(v.clusterOff(first), "the size of %d bytes needs %d clusters, the chain has %d", e.d.size(), need, n)
+		err = corruptf(e.off+28, "the size of %d bytes needs %d clusters, the chain has %d", e.d.size(), need, n)
 	}
 	return runs, err
 }

@@ -112,17 +112,10 @@ func (v *FS) root() (*directory, error) { return v.dir(v.rootCluster, rootOrigin
 
 // sub gives the directory that e, an entry of parent, leads to.
 func (v *FS) sub(parent *directory, e *entry) (*directory, error) {
-	return v.dir(v.firstCluster(e), origin{parent.cluster, e.slot})
-}
-
-// firstCluster is the first cluster of e. A sub-directory at cluster 0, which only ".." may have,
-// gets a number that no cluster has.
-func (v *FS) firstCluster(e *entry) uint32 {
-	c := e.d.cluster(v.width)
-	if c == 0 && e.d.isDir() {
-		return 1
+	if err := v.checkFirst(e); err != nil {
+		return &directory{err: err, damage: err}, nil
 	}
-	return c
+	return v.dir(e.d.cluster(v.width), origin{parent.cluster, e.slot})
 }
 
 // rootEntry stands for the root directory.

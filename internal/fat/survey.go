@@ -76,7 +76,7 @@ func (t *Tx) follow(table *table, s *survey) error {
 			if owner == nil {
 				owner = going[origin{it.d.cluster, e.slot}]
 			}
-			if err := t.note(table, s, owner, t.v.firstCluster(e)); err != nil {
+			if err := t.note(table, s, owner, e.d.cluster(t.v.width)); err != nil {
 				return err
 			}
 			if e.d.isDir() {
@@ -94,6 +94,10 @@ func (t *Tx) follow(table *table, s *survey) error {
 // note notes the chain that begins with cluster first, as far as it can be followed.
 func (t *Tx) note(table *table, s *survey, owner *node, first uint32) error {
 	if first == 0 {
+		return nil
+	}
+	if !t.v.valid(first) {
+		s.lost = nil
 		return nil
 	}
 	runs, _, err := table.chain(first, int64(t.v.clusters))

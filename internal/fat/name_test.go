@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package fat
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestFold(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		same bool
+	}{
+		{"Config.TXT", "cONFIG.txt", true},
+		{"größe", "GRÖßE", true},
+		{"σς", "ΣΣ", true},
+		{"K", "\u212A", true}, // the sign for kelvin
+		{"日本", "日本", true},
+		{"a", "b", false},
+		{"ss", "ß", false},
+	} {
+		if got := fold(tt.a) == fold(tt.b); got != tt.same || got != strings.EqualFold(tt.a, tt.b) {
+			t.Errorf("fold(%q) = %q, fold(%q) = %q", tt.a, fold(tt.a), tt.b, fold(tt.b))
+		}
+	}
+}
+
+// Names that fit 8.3 in one case each take one entry; all others a long one.
+func TestEncodeShort(t *testing.T) {
+	for _, tt := range []struct{ name, want string }{
+		{"CONFIG.TXT", "CONFIG  TXT 00"},
+		{"config.txt", "CONFIG  TXT 18"},
+		{"config.TXT", "CONFIG  TXT 08"},
+		{"CONFIG.txt", "CONFIG  TXT 10"},
+		{"README", "README      00"},
+		{"readme", "README      08"},
+		{"1234.567", "1234    567 00"},
+		{"a~1.!#$", "A~1     !#$ 08"},
+		{"Config.txt", ""},
+		{"config.Txt", ""},
+		{"ninechars.x", ""},
+		{"x.four", ""},
+		{".x", ""},
+		{"a.b.c", ""},
+		{"a b", ""},
+		{"a+b", ""},
+		{"größe", ""},
+	} {
+		raw, flags, ok := encodeShort(tt.name)
+		got := ""
+		if ok {
+			got = fmt.Sprintf("%s %02x", raw, flags)
+		}
+		if got != tt.want {
+			t.Errorf("encodeShort(%q) = %q, want %q", tt.name, got, tt.want)
+		}
+		if d := (dirent{12: flags}); ok {
+			copy(d[:], raw[:])
+			if back := decodeShort(&d, true); back != tt.name {
+				t.Errorf("%q comes back as %q", tt.name, back)
+			}
+		}
+	}
+}
+
+func TestShortNames(t *testing.T) {
+	taken := map[string]bool{"TAKENN~1.TXT": true}
+	s := newShortNames(func(name string) bool { return taken[name] })
+	for _, tt := range []struct{ long, want string }{
+		{"A long name.text", "ALONGN~1TEX"},
+		{"A long name, too.text", "ALONGN~2TEX"},
+		{"a long name.html", "ALONGN~1HTM"},
+		{"taken name.txt", "TAKENN~2TXT"},
+		{".bashrc", "BASHRC~1   "},
+		{"..", "_~1        "},
+		{"a.tar.gz", "ATAR~1  GZ "},
+		{"日本語.txt", "___~1   TXT"},
+		{"a+b=c", "A_B_C~1    "},
+		{"Mixed.Txt", "MIXED~1 TXT"},
+	} {
+		if raw, err := s.make(tt.long); string(raw[:]) != tt.want || err != nil {
+			t.Errorf("make(%q) = %q, %v; want %q", tt.long, raw, err, tt.want)
+		}
+	}
+}
+
+// Many alike names are not tried again and again, and get different short names.
+func TestShortNamesMany(t *testing.T) {
+	asked := 0
+	s := newShortNames(func(name string) bool { asked++; return false })
+	seen := map[[11]byte]bool{}
+	const n = 20000
+	for i := range n {
+		raw, err := s.make(fmt.Sprintf("f%d with a longer name.txt", i))
+		if err != nil || seen[raw] {
+			t.Fatalf("%d: %q, %v", i, raw, err)
+		}
+		seen[raw] = true
+	}
+	if asked > 2*n {
+		t.Errorf("%d names tried for %d", asked, n)
+	}
+	s = newShortNames(func(name string) bool { return true })
+	if _, err := s.make("no name is left"); err != errShortNames {
+		t.Errorf("make = %v", err)
+	}
+}
+
+// What appendSet writes, longName reads.
+func TestLongName(t *testing.T) {
+	for _, name := range []string{"a", "thirteen char", "fourteen chars", "größe 日本語 \U0001F600", strings.Repeat("x", 255), strings.Repeat("\U0001F600", 127)} {
+		d := dirent{}
+		copy(d[:], "SHORT~1 TXT")
+		set := appendSet(nil, name, &d)
+		var long longName
+		for ; len(set) > direntSize; set = set[direntSize:] {
+			long.add((*dirent)(set))
+		}
+		if got := long.name((*dirent)(set)); got != name {
+			t.Errorf("%q comes back as %q", name, got)
+		}
+		set[0] = 'X'
+		if got := long.name((*dirent)(set)); got != "" {
+			t.Errorf("a long name of another entry: %q", got)
+		}
+	}
+}
