@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"nobodd/internal/fat"
+	"nobodd/internal/image"
 	"nobodd/internal/testimg"
 )
 
@@ -248,4 +249,54 @@ func TestFoldIsThatOfFAT(t *testing.T) {
 			t.Errorf("ChildKey(%q) = %q, want %q", strings.ToUpper(e.Name()), other, key)
 		}
 	}
+}
+
+// All commands lock their images in one order, whatever they are to do with them: else
+// two that cross could wait for each other for good.
+func TestLockOrder(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"a.img", "b.img", "c.img"} {
+		must(t, testimg.Unpack("fat12", name))
+	}
+	must(t, os.Symlink("a.img", "link.img"))
+	order := func(paths ...string) string {
+		var order []string
+		env, _ := testEnv("")
+		env.Waiting = func(path string) func() {
+			order = append(order, strings.Replace(path, "link", "a", 1))
+			return func() { t.Errorf("waits for %s", path) }
+		}
+		ims := newImages(env)
+		for i, path := range paths {
+			a, err := Parse(path + ":0:/")
+			must(t, err)
+			ims.want(a, image.Mode(i%2)) // Read, Write
+		}
+		ims.open()
+		must(t, ims.close())
+		return strings.Join(order, " ")
+	}
+	want := order("a.img", "b.img", "c.img")
+	for range 10 {
+		for _, paths := range [][]string{{"a.img", "c.img", "b.img"}, {"b.img", "a.img", "c.img", "link.img"}, {"c.img", "b.img", "link.img"}} {
+			if got := order(paths...); got != want {
+				t.Errorf("%v are locked in the order %s, want %s", paths, got, want)
+			}
+		}
+	}
+}
+
+// A damaged file's size counts for nothing: it does not keep the rest from being copied
+// for want of space.
+func TestDamagedFileNeedsNoSpace(t *testing.T) {
+	img := inScene(t, "fat16", nil)
+	must(t, testimg.Unpack("fat12", "to.img"))
+	binary.LittleEndian.PutUint32(img[shortEntry(t, img, "CONFIG  TXT")+28:], 0x00ffffff)
+	must(t, os.WriteFile("vol.img", img, 0o666))
+	env, _ := testEnv("")
+	err := Copy(env, CopyOptions{}, []string{"vol.img:0:/config.txt", "vol.img:0:/README.TXT"}, "to.img:0:/EMPTYDIR")
+	if got := messages(err); !strings.HasPrefix(got, "vol.img:0:/config.txt: damaged file system: ") || strings.Contains(got, "\n") {
+		t.Errorf("error %q", got)
+	}
+	must(t, Copy(env, CopyOptions{}, []string{"to.img:0:/EMPTYDIR/README.TXT"}, "back"))
 }

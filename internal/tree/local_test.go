@@ -177,6 +177,8 @@ func TestCopyLocal(t *testing.T) {
 		{name: "a directory into itself", have: files{"a/x": "1"}, opt: r, args: "a a/b", wantErr: "a: cannot copy a directory into itself, 'a/b'"},
 		{name: "a directory deep into itself", have: files{"a/b/c/": ""}, opt: r, args: "a a/b/c", wantErr: "a: cannot copy a directory into itself, 'a/b/c/a'"},
 		{name: "a directory into itself by a link", have: files{"a/x": "1", "l": "->a"}, opt: r, args: "a l/b", wantErr: "a: cannot copy a directory into itself, 'l/b'"},
+		{name: "into what a link leads to", have: files{"a/l": "->../d/a", "a/x": "1", "d/a/y": "2"}, opt: r, args: "a d", want: files{"d/a/x": "1"},
+			wantErr: "a/l: cannot copy a directory into itself, 'd/a/l'"},
 		{name: "same names", have: files{"a/x": "1", "b/x": "2", "d/": ""}, args: "a/x b/x d", want: files{"d/x": "1"},
 			wantErr: "d/x: will not overwrite just-created file with 'b/x'"},
 		{name: "same names, -n", have: files{"a/x": "1", "b/x": "2", "d/": ""}, opt: CopyOptions{NoClobber: true}, args: "a/x b/x d", want: files{"d/x": "1"}},
@@ -310,6 +312,26 @@ func TestModes(t *testing.T) {
 		if fi, err := os.Stat(name); err != nil || fi.Mode() != want {
 			t.Errorf("%s: mode %v, %v; want %v", name, fi.Mode(), err, want)
 		}
+	}
+}
+
+func TestWriteProtected(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may write to everything")
+	}
+	t.Chdir(t.TempDir())
+	files{"a": "1", "b": "old"}.make(t)
+	must(t, os.Chmod("b", 0o444))
+	env, _ := testEnv("")
+	if got := messages(Copy(env, CopyOptions{}, []string{"a"}, "b")); got != "b: permission denied" {
+		t.Errorf("error %q", got)
+	}
+	if got := found(t)["b"]; got != "old" {
+		t.Errorf("b holds %q", got)
+	}
+	must(t, Copy(env, CopyOptions{Force: true}, []string{"a"}, "b"))
+	if got := found(t)["b"]; got != "1" {
+		t.Errorf("with Force b holds %q", got)
 	}
 }
 
