@@ -33,10 +33,6 @@ func TestMain(m *testing.M) {
 }
 
 func testMain(m *testing.M) int {
-	if err := noteSources(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	var err error
 	if bin, err = os.MkdirTemp("", "nobodd-scripttest-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -94,6 +90,9 @@ func noteSources() error {
 }
 
 func TestScripts(t *testing.T) {
+	if err := noteSources(); err != nil { // go test notes what tests look at, not TestMain
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata",
 		RequireUniqueNames: true,
