@@ -43,7 +43,7 @@ staticcheck:
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 format:
-	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'these files need gofmt' >&2; exit 1; }
+	@files=$$(gofmt -l .) && test -z "$$files" || { echo "gofmt has something to say about" $$files >&2; exit 1; }
 
 tidy:
 	go mod tidy -diff
