@@ -10,7 +10,7 @@ import (
 )
 
 // copySize is how much File.WriteTo and a Tx read and write at a time.
-const copySize = 1 << 20
+const copySize = 256 << 10
 
 // File is an open file: its whole chain was resolved and checked by OpenFile, so a
 // chain shorter than the size is an error there and not while reading.

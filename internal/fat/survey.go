@@ -17,19 +17,18 @@ func (t *Tx) survey() (*survey, error) {
 	v := t.v
 	s := &survey{used: v.newSet(), kept: v.newSet(), lost: v.newSet()}
 	table := v.table(v.r)
-	for c := uint32(2); v.valid(c); c++ {
-		e, err := table.get(c)
-		if err != nil {
-			return nil, err
-		}
+	err := table.each(func(c, e uint32) {
 		if e == entryFree {
 			s.free++
-			continue
+			return
 		}
 		s.used.add(c)
 		if v.valid(e) || e >= entryEnd {
 			s.lost.add(c) // unless follow finds it
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	if err := t.follow(table, s); err != nil {
 		return nil, err

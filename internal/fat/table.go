@@ -13,6 +13,7 @@ import (
 const (
 	minWindow = 4 << 10
 	maxWindow = 64 << 10
+	windowPad = 3 // behind the window, since get looks at up to 4 bytes
 )
 
 // table reads entries of the active FAT. It must not be used by two goroutines.
@@ -42,6 +43,7 @@ const (
 	entryFree = 0
 	entryBad  = 0x0FFFFFF7
 	entryEnd  = 0x0FFFFFF8 // and above: the last cluster of a chain
+	entryMask = 0x0FFFFFFF // of a FAT32 entry; the upper bits are kept
 )
 
 // get gives the entry of cluster c, with the special values of all widths made those
@@ -68,8 +70,8 @@ func (t *table) load(off int64) error {
 		start, size = 0, total
 	}
 	size = min(size, total-start)
-	if int64(cap(t.buf)) < size+3 {
-		t.buf = make([]byte, size+3)
+	if int64(cap(t.buf)) < size+windowPad {
+		t.buf = make([]byte, size+windowPad)
 	}
 	t.buf = t.buf[:size]
 	t.off = start
@@ -77,7 +79,7 @@ func (t *table) load(off int64) error {
 		t.buf = t.buf[:0]
 		return err
 	}
-	t.buf = append(t.buf, 0, 0, 0) // get looks at up to 4 bytes
+	t.buf = append(t.buf, 0, 0, 0)
 	return nil
 }
 
@@ -94,7 +96,7 @@ func getEntry(b []byte, width int, c uint32) uint32 {
 	case 16:
 		e, special = uint32(le.Uint16(b)), 0xFFF7
 	default:
-		return le.Uint32(b) & 0x0FFFFFFF
+		return le.Uint32(b) & entryMask
 	}
 	if e >= special {
 		e += entryBad - special
@@ -116,7 +118,7 @@ func setEntry(b []byte, width int, c, e uint32) {
 	case 16:
 		le.PutUint16(b, uint16(e))
 	default:
-		le.PutUint32(b, le.Uint32(b)&0xF0000000|e&0x0FFFFFFF)
+		le.PutUint32(b, le.Uint32(b)&^entryMask|e&entryMask)
 	}
 }
 
@@ -133,19 +135,40 @@ func (t *table) cleanShutdown() (bool, error) {
 	return e&0x08000000 != 0, err
 }
 
+// each calls f for the entry of each cluster.
+func (t *table) each(f func(c, e uint32)) error {
+	for c, end := uint32(2), t.clusters+2; c < end; {
+		if err := t.load(t.entryOff(c)); err != nil {
+			return err
+		}
+		stop := end // the first cluster that is not in the window
+		if t.width != 12 {
+			stop = min(end, uint32((t.off+int64(len(t.buf)-windowPad))*8/int64(t.width)))
+		}
+		b := t.buf[t.entryOff(c)-t.off:]
+		if t.width == 32 { // the large ones
+			for ; c < stop; c++ {
+				f(c, le.Uint32(b)&entryMask)
+				b = b[4:]
+			}
+			continue
+		}
+		for from := t.entryOff(c); c < stop; c++ {
+			f(c, getEntry(b[t.entryOff(c)-from:], t.width, c))
+		}
+	}
+	return nil
+}
+
 // free counts the free clusters.
 func (t *table) free() (int64, error) {
 	var n int64
-	for c := uint32(2); t.valid(c); c++ {
-		e, err := t.get(c)
-		if err != nil {
-			return 0, err
-		}
+	err := t.each(func(c, e uint32) {
 		if e == entryFree {
 			n++
 		}
-	}
-	return n, nil
+	})
+	return n, err
 }
 
 // link is a change of the FAT: each cluster of the run leads to the next one and the last to next;
@@ -183,30 +206,47 @@ type tableWriter struct {
 func (w *tableWriter) apply(links []link) error {
 	slices.SortFunc(links, func(a, b link) int { return cmp.Compare(a.start, b.start) })
 	for _, l := range links {
-		for c, end := l.start, l.start+l.n; c < end; c++ {
-			next := l.next
-			if next != entryFree && c+1 < end {
-				next = c + 1
-			}
-			if err := w.set(c, next); err != nil {
+		for c, end := l.start, l.start+l.n; c < end; {
+			n, err := w.reach(c, end)
+			if err != nil {
 				return err
+			}
+			for ; c < n; c++ {
+				next := l.next
+				if next != entryFree && c+1 < end {
+					next = c + 1
+				}
+				w.set(c, next)
 			}
 		}
 	}
 	return w.flush()
 }
 
-// set changes one entry. One that has the value already is written, too: it may have another in the other FAT.
-func (w *tableWriter) set(c, e uint32) error {
+// reach makes the window hold the entry of c, and gives the first cluster up to end that it does not hold. Entries
+// that have their value already are written, too: they may have another in the other FAT.
+func (w *tableWriter) reach(c, end uint32) (uint32, error) {
 	off := w.entryOff(c)
-	i := off - w.off
-	if i < 0 || i >= int64(len(w.buf)) {
+	if off < w.off || off >= w.off+int64(len(w.buf)) {
 		if err := w.move(off); err != nil {
-			return err
+			return 0, err
 		}
-		i = off - w.off
 	}
-	b := w.buf[i:]
+	if w.width != 12 { // that of FAT12 is there whole
+		end = min(end, uint32((w.off+int64(len(w.buf)))*8/int64(w.width)))
+	}
+	lo := off - w.off
+	hi := w.entryOff(end-1) - w.off + int64(w.width+7)/8
+	if w.lo == w.hi {
+		w.lo, w.hi = lo, hi
+	}
+	w.lo, w.hi = min(w.lo, lo), max(w.hi, hi)
+	return end, nil
+}
+
+// set changes one entry in the window.
+func (w *tableWriter) set(c, e uint32) {
+	b := w.buf[w.entryOff(c)-w.off:]
 	switch was := getEntry(b, w.width, c); {
 	case was != entryFree && e == entryFree:
 		w.freed++
@@ -214,12 +254,6 @@ func (w *tableWriter) set(c, e uint32) error {
 		w.freed--
 	}
 	setEntry(b, w.width, c, e)
-	size := int64(w.width+7) / 8
-	if w.lo == w.hi {
-		w.lo = i
-	}
-	w.lo, w.hi = min(w.lo, i), max(w.hi, i+size)
-	return nil
 }
 
 // move writes the window and makes it the one around offset off of the FAT.
