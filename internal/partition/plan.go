@@ -4,6 +4,7 @@ package partition
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -64,6 +65,9 @@ func NewPlan(d io.ReaderAt, size int64, t *Table, newSize int64, grow int) (*Pla
 	if t.Damage != nil {
 		return nil, t.Damage
 	}
+	if err := t.sound(size); err != nil {
+		return nil, err
+	}
 	if least := t.MinSize(); newSize < least && newSize < size {
 		return nil, fmt.Errorf("the image cannot be smaller than %d bytes: %s", least, t.tail())
 	}
@@ -96,6 +100,21 @@ func (p *Plan) check(grow int) error {
 	}
 	if p.After.Damage != nil || !slices.EqualFunc(p.Before.Partitions, p.After.Partitions, same) {
 		return fmt.Errorf("%w: its entries overlap each other on the disk", ErrCorrupt)
+	}
+	return nil
+}
+
+// sound gives an error if partitions overlap, or if one does not lie whole on the disk
+// of size bytes: larger, that disk would hide that a part of it was lost.
+func (t *Table) sound(size int64) error {
+	parts := slices.SortedFunc(slices.Values(t.Partitions), func(a, b Partition) int { return cmp.Compare(a.Start, b.Start) })
+	for i, p := range parts {
+		if p.End() > size {
+			return fmt.Errorf("partition %d ends at byte %d, but the image has only %d: it is truncated", p.Num, p.End(), size)
+		}
+		if i > 0 && p.Start < parts[i-1].End() {
+			return fmt.Errorf("partitions %d and %d overlap", parts[i-1].Num, p.Num)
+		}
 	}
 	return nil
 }
