@@ -36,7 +36,7 @@ check: build lint tidy race fuzz demo
 lint: format staticcheck
 	go vet ./...
 	shellcheck $$(sh scripts/shell-files.sh)
-	shellcheck -s bash -e SC2207 scripts/completion/nobodd.bash
+	shellcheck -s bash scripts/completion/nobodd.bash
 	mandoc -Tlint -Wwarning man/*.[1-8]
 
 staticcheck:
