@@ -22,6 +22,7 @@ type commit struct {
 	buf   []byte // copySize
 	dirty bool   // something was written since the last sync
 	freed bool   // files were freed in place
+	inUse bool   // someone else may write at the same time
 }
 
 // Commit makes the changes. The error is *NoSpaceError or a PathError of a directory without room (nothing
@@ -47,7 +48,7 @@ func (t *Tx) Commit() (err error) {
 	t.done = true
 	defer t.v.forget()
 	defer func() { t.tellSources(err) }()
-	c := &commit{Tx: t, fat: &tableWriter{geometry: t.v.geometry, dev: t.dev}}
+	c := &commit{Tx: t, fat: &tableWriter{geometry: t.v.geometry, dev: t.dev}, inUse: t.v.InUse()}
 	if err := c.prepare(); err != nil {
 		return err
 	}
@@ -602,14 +603,14 @@ func (c *commit) writeEntries(d *txDir, nodes []*node) (k int, err error) {
 const maxBridge = 128 << 10
 
 // deleteEntries deletes the entries of e in one write. Where they stand in different places, that write puts back what
-// it has read between them: a part of a long name that stays alone would be damage. Too far apart, they take
-// a write for each piece, that of the short name first: it makes an end of the file.
+// it has read between them: a part of a long name that stays alone would be damage. Too far apart, or on a
+// volume in use, they take a write for each piece, that of the short name first: it makes an end of the file.
 func (c *commit) deleteEntries(d *txDir, e *entry) error {
 	offs := make([]int64, 0, e.slots)
 	for i := range e.slots {
 		offs = append(offs, slotOff(d.old.extents, e.slot-i))
 	}
-	if slices.Max(offs)-slices.Min(offs) <= maxBridge {
+	if !c.inUse && slices.Max(offs)-slices.Min(offs) <= maxBridge {
 		return c.deleteAt(offs)
 	}
 	for len(offs) > 0 {

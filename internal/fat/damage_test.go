@@ -276,6 +276,70 @@ func TestDirectoryCycle(t *testing.T) {
 	}
 }
 
+// Directories nested deeper than any path end every walk, and are not removed blindly.
+func TestDeepDirectories(t *testing.T) {
+	img, _ := fixtureTree(t, "fat16")
+	if err := change(testimg.Mem(img), int64(len(img)), fat.TxOptions{}, func(tx *fat.Tx) error {
+		var errs []error
+		for _, root := range []string{"upper", "lower"} {
+			for depth := range 100 {
+				errs = append(errs, tx.Mkdir(root+strings.Repeat("/d", depth), now))
+			}
+		}
+		return errors.Join(append(errs, tx.Mkdir("upper"+strings.Repeat("/d", 99)+"/last", now))...)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	copy(image(img).entry(t, "LAST       ")[26:28], image(img).entry(t, "LOWER      ")[26:28])
+	image(img).entry(t, "LOWER      ")[0] = 0xE5
+	v := mustOpen(t, img)
+	depth, bad := 0, 0
+	err := fs.WalkDir(v, ".", func(path string, d fs.DirEntry, err error) error {
+		depth = max(depth, strings.Count(path, "/")+1)
+		if err != nil {
+			bad++
+			if !strings.HasSuffix(err.Error(), ": more than 128 directories deep") || !errors.Is(err, fat.ErrCorrupt) {
+				t.Error(err)
+			}
+		}
+		return nil
+	})
+	if err != nil || depth != 129 || bad != 1 {
+		t.Errorf("%v, %d deep, %d errors", err, depth, bad)
+	}
+	tx, err := v.Begin(fat.TxOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.RemoveAll("upper"); errText(err) != "remove upper: more than 128 directories deep" {
+		t.Errorf("RemoveAll = %v", err)
+	}
+}
+
+// A directory is at most 2 MiB large, and one that long can be read and filled no further.
+func TestDirectoryFull(t *testing.T) {
+	img, tree := fixtureTree(t, "fat16-4k")
+	if err := change(testimg.Mem(img), int64(len(img)), fat.TxOptions{}, func(tx *fat.Tx) error {
+		var errs []error
+		for i := range 65536 - 2 { // "." and ".."
+			errs = append(errs, tx.WriteFile(fmt.Sprintf("EMPTYDIR/%d", i), source(nil)))
+			tree[fmt.Sprintf("EMPTYDIR/%d", i)] = nil
+		}
+		return errors.Join(errs...)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	check(t, img, tree)
+	if list, err := mustOpen(t, img).ReadDir("EMPTYDIR"); err != nil || len(list) != 65534 {
+		t.Errorf("%d entries, %v", len(list), err)
+	}
+	before := bytes.Clone(img)
+	err := change(testimg.Mem(img), int64(len(img)), fat.TxOptions{}, func(tx *fat.Tx) error { return tx.WriteFile("EMPTYDIR/one more", source(nil)) })
+	if errText(err) != "write EMPTYDIR/one more: the directory is full" || !bytes.Equal(img, before) {
+		t.Errorf("Commit = %v", err)
+	}
+}
+
 // A device that ends early or breaks is no damage.
 func TestDeviceErrors(t *testing.T) {
 	img := testimg.Fixture(t, "fat16")

@@ -143,11 +143,18 @@ func (v *FS) claim(o origin, xs []extent) ([]extent, error) {
 // scan calls f for each slot from the start up to the end marker; i counts the slots, off is where they
 // stand on the volume. It tells whether there was an end marker.
 func (v *FS) scan(xs []extent, f func(i int, off int64, d *dirent)) (ended bool, err error) {
-	buf := make([]byte, min(maxWindow, max(v.clusterSize, v.sectorSize)))
+	var buf []byte
+	size := int64(minWindow) // read at a time: more while it goes on
 	i := 0
 	for _, x := range xs {
-		for off := int64(0); off < x.size; off += int64(len(buf)) {
-			p := buf[:min(int64(len(buf)), x.size-off)]
+		for off := int64(0); off < x.size; off += size {
+			if len(buf) > 0 {
+				size = min(2*size, maxWindow)
+			}
+			if int64(len(buf)) < size {
+				buf = make([]byte, size)
+			}
+			p := buf[:min(size, x.size-off)]
 			if err := readAt(v.r, p, x.off+off); err != nil {
 				return false, err
 			}

@@ -6,6 +6,7 @@ package fat
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -155,7 +156,7 @@ func (v *FS) lookup(name string) (*directory, *entry, error) {
 }
 
 // errDepth ends the way down a tree of directories that is deeper than any path.
-var errDepth error = &causeError{"directories nested too deep", ErrCorrupt}
+var errDepth error = &causeError{fmt.Sprintf("more than %d directories deep", maxDepth), ErrCorrupt}
 
 // dirOf gives the directory that e, an entry of parent or the root's, stands for.
 func (v *FS) dirOf(parent *directory, e *entry) (*directory, error) {

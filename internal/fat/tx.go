@@ -405,6 +405,9 @@ func (t *Tx) checkRemove(n *node, all bool) error {
 		case !e.d.isDir():
 			continue
 		}
+		if strings.Count(n.path, "/") >= maxDepth {
+			return errDepth
+		}
 		if err := t.checkRemove(d.at(e), true); err != nil {
 			return err
 		}
