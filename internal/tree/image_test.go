@@ -300,3 +300,11 @@ func TestDamagedFileNeedsNoSpace(t *testing.T) {
 	}
 	must(t, Copy(env, CopyOptions{}, []string{"to.img:0:/EMPTYDIR/README.TXT"}, "back"))
 }
+
+func TestCheckName(t *testing.T) {
+	for name, ok := range map[string]bool{"a": true, ".a": true, "...": true, "": false, ".": false, "..": false, "a/b": false, "/": false, "a\x00": false} {
+		if err := checkName(name); (err == nil) != ok {
+			t.Errorf("checkName(%q) = %v", name, err)
+		}
+	}
+}
