@@ -14,6 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ErrNoImage: there is nothing at the image's path. It matches fs.ErrNotExist, but is
+// told from a file that is missing in an image.
+var ErrNoImage error = noImage{}
+
+type noImage struct{}
+
+func (noImage) Error() string        { return "no such image" }
+func (noImage) Is(target error) bool { return target == fs.ErrNotExist }
+
 // Mode says what an image is opened for.
 type Mode int
 
@@ -48,7 +57,10 @@ func IsFile(path string) bool {
 func Open(path string, mode Mode, waiting func()) (*Image, error) {
 	for {
 		im, waited, err := open(path, mode, waiting)
-		if err != nil {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, ErrNoImage
+		case err != nil:
 			return nil, cause(err)
 		}
 		if !waited || im.isCurrent() {

@@ -237,7 +237,7 @@ func TestOpenErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		filepath.Join(dir, "none"): "no such file or directory",
+		filepath.Join(dir, "none"): "no such image",
 		dir:                        "is a directory",
 		fifo:                       "neither a regular file nor a block device",
 		filepath.Join(dir, "link"): "neither a regular file nor a block device",
@@ -245,7 +245,7 @@ func TestOpenErrors(t *testing.T) {
 		"/dev/null":                "neither a regular file nor a block device",
 		filepath.Join(fifo, "x"):   "not a directory",
 		"a\x00b":                   "invalid argument",
-		"":                         "no such file or directory",
+		"":                         "no such image",
 	} {
 		for _, mode := range []Mode{Read, Write, Unlocked} {
 			if _, err := Open(path, mode, nil); errText(err) != want {

@@ -114,7 +114,7 @@ func (ims *images) volume(a addr.Addr) (*volume, error) {
 	key := ims.key(a.Image)
 	h := ims.held[key]
 	if h == nil { // the image came or went since want
-		return nil, fs.ErrNotExist
+		return nil, image.ErrNoImage
 	}
 	if h.err != nil {
 		return nil, h.err

@@ -215,7 +215,7 @@ func TestCopyLocal(t *testing.T) {
 			out:  "'a' -> 'd/a'\n'a/b' -> 'd/a/b'\n'a/b/x' -> 'd/a/b/x'\n'a/c' -> 'd/a/c'\n"},
 		{name: "-v of empty directories", have: files{"a/b/": ""}, opt: CopyOptions{Recursive: true, Verbose: true}, args: "a d",
 			want: files{"d/b/": ""}, out: "'a' -> 'd'\n'a/b' -> 'd/b'\n"},
-		{name: "no image", have: files{"a": "1"}, args: "i.img:1:/x a", wantErr: "i.img:1:/x: no such file or directory"},
+		{name: "no image", have: files{"a": "1"}, args: "i.img:1:/x a", wantErr: "i.img:1:/x: no such image"},
 		{name: "a whole image", have: files{"i.img": "1"}, args: "i.img: b",
 			wantErr: "i.img:: this is the image itself (i.img:/ is the root directory of its boot partition)"},
 	} {
