@@ -53,7 +53,13 @@ func openFile(b config.Board, name string) (file, error) {
 	return &imageFile{f, im}, nil
 }
 
+// maxElements is how many elements of a path package fat follows.
+const maxElements = 128
+
 func openIn(im *image.Image, b config.Board, name string) (*fat.File, error) {
+	if strings.Count(name, "/") >= maxElements {
+		return nil, errNotFound
+	}
 	vol, _, err := im.Volume(b.Partition)
 	if err != nil {
 		return nil, &failure{b.Image, err}

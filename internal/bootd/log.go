@@ -40,16 +40,20 @@ func (e *event) log(log *slog.Logger) {
 		board = "-"
 	}
 	level, outcome, text := e.outcome()
+	file := shown(e.file)
 	attrs := []slog.Attr{
 		slog.String("client", e.client.String()),
 		slog.String("board", board),
-		slog.String("file", e.file),
+		slog.String("file", file),
 		slog.String("outcome", outcome),
 		slog.Int64("bytes", e.bytes),
 		slog.String("seconds", strconv.FormatFloat(e.took.Seconds(), 'f', 3, 64)),
 		slog.String("rate", size(e.rate())+"/s"),
 	}
-	log.LogAttrs(context.Background(), level, fmt.Sprintf("%s: %s %s", board, quoted(e.file), text), attrs...)
+	if p := (*panicError)(nil); errors.As(e.err, &p) {
+		attrs = append(attrs, slog.String("stack", string(p.stack)))
+	}
+	log.LogAttrs(context.Background(), level, fmt.Sprintf("%s: %s %s", board, quoted(file), text), attrs...)
 }
 
 // outcome gives the level, a word and a text for how the request ended.
@@ -74,7 +78,7 @@ func (e *event) outcome() (level slog.Level, word, text string) {
 	case errors.As(err, &why):
 		return slog.LevelWarn, "refused", "refused: " + why.text
 	}
-	return slog.LevelError, "failed", after + ": " + e.err.Error()
+	return slog.LevelError, "failed", after + ": " + printable(e.err.Error())
 }
 
 // rate is in bytes a second.
@@ -84,6 +88,26 @@ func (e *event) rate() int64 {
 
 func size(n int64) string {
 	return strings.Replace(humanize.IBytes(uint64(n)), " ", "", 1)
+}
+
+// maxLogged is how many bytes of a name are logged.
+const maxLogged = 300
+
+// shown gives s, or its beginning.
+func shown(s string) string {
+	if len(s) > maxLogged {
+		return s[:maxLogged] + "..."
+	}
+	return s
+}
+
+// printable gives s with everything escaped that could break a line.
+func printable(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return s
+	}
+	q := strconv.Quote(s)
+	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
 }
 
 // quoted gives s so that it is one word of printable characters.
@@ -155,7 +179,7 @@ func isStream(f *os.File, stream string) bool {
 // handler is a slog.Handler for lines that people read.
 type handler struct {
 	w       io.Writer
-	level   slog.Level
+	level   slog.Leveler
 	plain   bool // no time
 	journal bool // a level before each line
 
@@ -163,7 +187,7 @@ type handler struct {
 }
 
 // Enabled tells whether anything of that level is written.
-func (h *handler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
+func (h *handler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level.Level() }
 
 // Handle writes r. A text of several lines goes on as it is after the first.
 func (h *handler) Handle(_ context.Context, r slog.Record) error {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -35,7 +36,9 @@ type clientError struct {
 	text string
 }
 
-func (e *clientError) Error() string { return fmt.Sprintf("client said %q (%d)", e.text, e.code) }
+func (e *clientError) Error() string {
+	return fmt.Sprintf("client said %q (%d)", shown(e.text), e.code)
+}
 
 // peer is the client of one transfer as pin/tftp sees it: a net.PacketConn on which one
 // request comes, and each packet sent is acknowledged. Behind that it has a socket
@@ -75,6 +78,7 @@ func newPeer(conn *net.UDPConn) *peer {
 func (p *peer) send(req request, r io.Reader, size int64) (n int64, err error) {
 	handler := func(_ string, to io.ReaderFrom) error {
 		defer close(p.done)
+		defer p.tellPanic(&err)
 		defer recovered(&err)
 		n, err = to.ReadFrom(r)
 		return err
@@ -94,10 +98,25 @@ func (p *peer) send(req request, r io.Reader, size int64) (n int64, err error) {
 	return n, err
 }
 
+// panicError is a panic that was caught.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("internal error: %v", e.value) }
+
 // recovered turns a panic into an error.
 func recovered(err *error) {
 	if v := recover(); v != nil {
-		*err = fmt.Errorf("internal error: %v", v)
+		*err = &panicError{v, debug.Stack()}
+	}
+}
+
+// tellPanic tells the client of an error that the library does not know of.
+func (p *peer) tellPanic(err *error) {
+	if errors.As(*err, new(*panicError)) {
+		p.refuse(*err)
 	}
 }
 
@@ -127,7 +146,7 @@ func (p *peer) WriteTo(b []byte, _ net.Addr) (int, error) {
 	return len(b), nil
 }
 
-// refuse tells the client, to which nothing was sent yet, why there is no file for it.
+// refuse tells the client why it gets no more, if the library does not.
 func (p *peer) refuse(err error) {
 	p.failure = err
 	if why := p.cancelled.Load(); why != nil {
@@ -142,6 +161,8 @@ func (p *peer) sayWhy() {
 	why := errUnreadable
 	switch {
 	case errors.As(p.failure, &why):
+	case errors.As(p.failure, new(*panicError)):
+		why = errServer
 	case p.clientEnded():
 		return
 	}

@@ -9,11 +9,9 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -200,11 +198,6 @@ func (t *transfer) has(p *peer) {
 // run serves a request from its beginning to its line in the log.
 func (s *Server) run(t *transfer) {
 	defer s.end(t)
-	defer func() {
-		if v := recover(); v != nil {
-			s.log.Error(fmt.Sprintf("internal error: %v", v), "client", t.route.client, "stack", string(debug.Stack()))
-		}
-	}()
 	start := time.Now()
 	e := event{client: t.route.client}
 	e.bytes, e.size, e.err = s.serve(t, &e)
@@ -214,6 +207,7 @@ func (s *Server) run(t *transfer) {
 
 // serve opens the file asked for and sends it. It gives the bytes sent and the file's size.
 func (s *Server) serve(t *transfer, e *event) (sent, size int64, err error) {
+	defer recovered(&err)
 	conn, err := t.route.dial()
 	if err != nil {
 		s.conn.refuse(t.route, errServer)
@@ -240,7 +234,8 @@ func (s *Server) serve(t *transfer, e *event) (sent, size int64, err error) {
 }
 
 // find opens the file that t asks for, if its client may have it.
-func (s *Server) find(t *transfer, e *event) (file, error) {
+func (s *Server) find(t *transfer, e *event) (f file, err error) {
+	defer recovered(&err)
 	e.file = t.req.name
 	serial, name, ok := splitName(t.req.name)
 	if !ok {

@@ -132,9 +132,10 @@ func destination(oob []byte, client netip.Addr) (netip.Addr, error) {
 	for _, m := range messages {
 		switch {
 		case client.Is4() && m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_PKTINFO && len(m.Data) >= unix.SizeofInet4Pktinfo:
-			// struct in_pktinfo: interface, local address, destination in the header
+			// struct in_pktinfo: interface, local address, destination in the header. The local
+			// address is 0 in a packet that came before we asked for this information.
 			local, dest := netip.AddrFrom4([4]byte(m.Data[4:8])), netip.AddrFrom4([4]byte(m.Data[8:12]))
-			if local != dest {
+			if dest.IsMulticast() || local != dest && !local.IsUnspecified() {
 				return netip.Addr{}, errBroadcast
 			}
 			return dest, nil

@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package bootd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"nobodd/internal/config"
+	"nobodd/internal/testimg"
+)
+
+// manager plays systemd: it receives what sd_notify sends.
+type manager struct {
+	t    *testing.T
+	conn *net.UnixConn
+}
+
+func newManager(t *testing.T) *manager {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "bootd") // the name of a socket has to be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	t.Setenv("NOTIFY_SOCKET", path)
+	return &manager{t, conn}
+}
+
+// want waits for a message that matches.
+func (m *manager) want(pattern string) {
+	m.t.Helper()
+	m.conn.SetReadDeadline(time.Now().Add(soon))
+	buf := make([]byte, 4096)
+	n, err := m.conn.Read(buf)
+	if err != nil {
+		m.t.Fatalf("waiting for %s: %v", pattern, err)
+	}
+	if !regexp.MustCompile(`^(?:` + pattern + `)\n?$`).Match(buf[:n]) {
+		m.t.Fatalf("told %q, want %s", buf[:n], pattern)
+	}
+}
+
+// running is a daemon with a configuration that a test changes.
+type running struct {
+	log    *logs
+	reload chan os.Signal
+	stop   context.CancelFunc
+	ended  chan error
+	addr   netip.AddrPort
+
+	mu  sync.Mutex
+	cfg *config.Config
+	err error
+}
+
+func runDaemon(t *testing.T, cfg *config.Config) *running {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{log: newLogs(t), reload: make(chan os.Signal, 1), stop: cancel, ended: make(chan error, 1), cfg: cfg}
+	d := Daemon{Load: r.load, Log: slog.New(r.log), Reload: r.reload}
+	go func() { r.ended <- d.Run(ctx) }()
+	t.Cleanup(cancel)
+	line := r.log.wait(t, 1, "listening on ")
+	addr, _, _ := strings.Cut(strings.TrimPrefix(line, "listening on "), ",")
+	r.addr = netip.MustParseAddrPort(addr)
+	return r
+}
+
+func (r *running) load() (*config.Config, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err != nil {
+		return nil, r.err
+	}
+	c := *r.cfg
+	return &c, nil
+}
+
+func (r *running) set(cfg *config.Config, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cfg, r.err = cfg, err
+	r.reload <- syscall.SIGHUP
+}
+
+func (r *running) client(t *testing.T) *client {
+	t.Helper()
+	return (&testServer{addr: r.addr}).client(t)
+}
+
+func (r *running) wantEnd(t *testing.T) {
+	t.Helper()
+	select {
+	case err := <-r.ended:
+		if err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	case <-time.After(soon):
+		t.Fatal("the daemon does not end")
+	}
+}
+
+// TestManager: the states that systemd is told, and the status.
+func TestManager(t *testing.T) {
+	m := newManager(t)
+	path, tree := ubuntu(t)
+	r := runDaemon(t, board(path))
+	m.want(`READY=1\nSTATUS=1 board, 0 transfers running`)
+
+	c := r.client(t)
+	c.request("config.txt", "octet", "tsize 0")
+	c.want(fmt.Sprintf("OACK tsize=%d", len(tree["config.txt"])))
+	m.want(`STATUS=1 board, 1 transfer running`)
+	c.reply(opError, 0, "\x00")
+	m.want(`STATUS=1 board, 0 transfers running`)
+
+	more := board(path)
+	more.Boards[1] = config.Board{Serial: 1, Image: path, Partition: 1}
+	r.set(more, nil)
+	m.want(`RELOADING=1\nMONOTONIC_USEC=[0-9]+`)
+	m.want(`READY=1\nSTATUS=2 boards, 0 transfers running`)
+
+	r.set(nil, errors.New("nobodd.conf:3: no\nnobodd.conf:4: never"))
+	m.want(`RELOADING=1\nMONOTONIC_USEC=[0-9]+`)
+	m.want(`READY=1\nSTATUS=2 boards, 0 transfers running`)
+	r.log.wait(t, 1, "error: configuration not reloaded, the old one stays: nobodd.conf:3: no; nobodd.conf:4: never\n")
+
+	r.stop()
+	m.want(`STOPPING=1`)
+	r.wantEnd(t)
+}
+
+// TestReload: in the middle of 100 transfers, which go on; new boards are there, old ones gone.
+func TestReload(t *testing.T) {
+	path, tree := ubuntu(t)
+	r := runDaemon(t, board(path))
+	want := tree["start4.elf"]
+	clients, closeAll := (&testServer{addr: r.addr}).clients(t, 100)
+	defer closeAll()
+	for _, c := range clients {
+		c.request("start4.elf", "octet", "tsize 0", "blksize 1468")
+		c.want(fmt.Sprintf("OACK blksize=1468,tsize=%d", len(want)))
+	}
+	after := &config.Config{
+		Listen: "::", Port: 69, MaxTransfers: 101,
+		Boards: map[config.Serial]config.Board{1: {Serial: 1, Image: path, Partition: 1}},
+	}
+	r.set(after, nil)
+	r.log.wait(t, 1, "warning: a new listen or port in the configuration needs a restart\n")
+	r.log.wait(t, 1, "configuration reloaded, 1 board\n")
+
+	c := r.client(t)
+	c.request("config.txt", "octet")
+	c.want("ERROR 1 file not found")
+	c = r.client(t)
+	c.send(c.server, rrq("1/config.txt", "octet"))
+	c.want("DATA 1 of 498 bytes")
+	over := r.client(t)
+	over.send(over.server, rrq("1/config.txt", "octet"))
+	over.want("ERROR 0 too many transfers")
+	c.reply(opError, 0, "\x00")
+
+	r.set(nil, errors.New("nobodd.conf is gone"))
+	r.log.wait(t, 1, "error: configuration not reloaded")
+	var all sync.WaitGroup
+	for _, c := range clients {
+		c.ack(0)
+		all.Go(func() {
+			if got, err := c.finish(1468); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("got %d bytes of %d, %v", len(got), len(want), err)
+			}
+		})
+	}
+	all.Wait()
+	c = r.client(t)
+	c.send(c.server, rrq("1/config.txt", "octet"))
+	c.want("DATA 1 of 498 bytes")
+	c.ack(1)
+
+	r.set(&config.Config{Listen: after.Listen, Port: after.Port, MaxTransfers: 1}, nil)
+	r.log.wait(t, 1, "warning: no boards in the configuration: there is nothing to serve\n")
+	r.stop()
+	r.wantEnd(t)
+}
+
+// TestStopWaits: no new requests, but the transfer that runs comes to its end.
+func TestStopWaits(t *testing.T) {
+	path, tree := ubuntu(t)
+	r := runDaemon(t, board(path))
+	want := tree["start4.elf"]
+	c := r.client(t)
+	c.request("start4.elf", "octet", "tsize 0", "blksize 1468")
+	c.want(fmt.Sprintf("OACK blksize=1468,tsize=%d", len(want)))
+	r.stop()
+	other := r.client(t)
+	for { // until the socket is closed
+		other.request("config.txt", "octet")
+		if _, ok := other.receiveWithin(50 * time.Millisecond); !ok {
+			break
+		}
+	}
+	c.ack(0)
+	if got, err := c.finish(1468); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("got %d bytes of %d, %v", len(got), len(want), err)
+	}
+	r.wantEnd(t)
+	if free, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(r.addr)); err != nil {
+		t.Errorf("the port is not free: %v", err)
+	} else {
+		free.Close()
+	}
+}
+
+// TestStopDoesNotWaitForever: a client that keeps silent is told after 5 seconds.
+func TestStopDoesNotWaitForever(t *testing.T) {
+	t.Parallel()
+	path, tree := ubuntu(t)
+	r := runDaemon(t, board(path))
+	c := r.client(t)
+	c.request("start4.elf", "octet", "blksize 1468")
+	c.want("OACK blksize=1468")
+	began := time.Now()
+	r.stop()
+	keep := true
+	for block := uint16(0); keep; { // slowly, so that the transfer goes on all the time
+		c.ack(block)
+		p := c.receive()
+		switch {
+		case p.op == opError:
+			if p.String() != "ERROR 0 server is stopping" {
+				t.Errorf("received %v", p)
+			}
+			keep = false
+		case p.op == opData && p.arg == block+1:
+			if block++; int(block)*1468 > len(tree["start4.elf"])-3000 {
+				t.Fatal("the file was too short for this test")
+			}
+			if q, ok := c.receiveWithin(300 * time.Millisecond); ok && q.op == opError {
+				keep = false
+			}
+		}
+	}
+	r.wantEnd(t)
+	if took := time.Since(began); took < 4*time.Second || took > 7*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	r.log.wait(t, 1, "warning: 89025d75: start4.elf refused: server is stopping")
+}
+
+func TestRunErrors(t *testing.T) {
+	taken, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.LocalAddr().(*net.UDPAddr).Port
+	t.Setenv("LISTEN_PID", fmt.Sprint(os.Getpid()))
+	for _, tt := range []struct {
+		cfg     config.Config
+		err     error
+		want    string
+		sockets string
+	}{
+		{err: errors.New("nobodd.conf:3: no"), want: "nobodd.conf:3: no"},
+		{cfg: config.Config{Listen: "127.0.0.1", Port: port}, want: fmt.Sprintf("listen udp4 127.0.0.1:%d: bind: address already in use", port)},
+		{cfg: config.Config{Listen: "systemd"}, want: "systemd passed 0 sockets, and not one"},
+		{cfg: config.Config{Listen: "systemd"}, sockets: "x", want: "systemd passed 0 sockets, and not one"},
+	} {
+		t.Setenv("LISTEN_FDS", tt.sockets)
+		d := Daemon{Load: func() (*config.Config, error) { return &tt.cfg, tt.err }, Log: slog.New(newLogs(t))}
+		if err := d.Run(context.Background()); err == nil || err.Error() != tt.want {
+			t.Errorf("%+v: got %v, want %s", tt.cfg, err, tt.want)
+		}
+	}
+}
+
+// TestInherit: only a datagram socket of an inet family will do.
+func TestInherit(t *testing.T) {
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_DGRAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(pair[1])
+	stream, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	good, err := udp.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		f    *os.File
+		want string
+	}{
+		{os.NewFile(uintptr(pair[0]), "/dev/stdin"), "/dev/stdin is no datagram socket of the internet"},
+		{os.NewFile(uintptr(stream), "LISTEN_FD_3"), "LISTEN_FD_3 is no datagram socket of the internet"},
+		{null, "/dev/null is no socket"},
+		{good, ""},
+	} {
+		conn, err := inherit(tt.f)
+		tt.f.Close()
+		if err == nil {
+			if got := conn.LocalAddr().String(); got != udp.LocalAddr().String() {
+				t.Errorf("inherited %s, want %s", got, udp.LocalAddr())
+			}
+			conn.Close()
+			err = errors.New("")
+		}
+		if err.Error() != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.f.Name(), err, tt.want)
+		}
+	}
+}
+
+// TestListenFamilies: which families an address stands for.
+func TestListenFamilies(t *testing.T) {
+	for _, tt := range []struct {
+		listen   string
+		by4, by6 bool
+	}{
+		{"::", true, true},
+		{"0.0.0.0", true, false},
+		{"::1", false, true},
+		{"127.0.0.1", true, false},
+		{"::ffff:127.0.0.1", true, false},
+	} {
+		cfg := board("none")
+		cfg.Listen = tt.listen
+		d := startWith(t, cfg, func(config.Board, string) (file, error) { return nil, errNotFound })
+		for host, want := range map[string]bool{"127.0.0.1": tt.by4, "::1": tt.by6} {
+			if !want {
+				continue
+			}
+			c := d.client(t)
+			c.server = netip.AddrPortFrom(netip.MustParseAddr(host), d.addr.Port())
+			c.request("x", "octet")
+			c.want("ERROR 1 file not found")
+		}
+		if got := d.addr.Addr().Is6(); got != tt.by6 {
+			t.Errorf("%s: an IPv6 socket: %v", tt.listen, got)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	path, _ := ubuntu(t)
+	bare := testimg.FixtureFile(t, "fat16")
+	cfg := board(path)
+	cfg.Boards[1] = config.Board{Serial: 1, Image: bare, Partition: config.BootPartition, IP: netip.MustParseAddr("192.168.0.5")}
+	cfg.Boards[2] = config.Board{Serial: 2, Image: "/nonesuch.img"}
+	cfg.Boards[3] = config.Board{Serial: 3, Image: path, Partition: 7}
+	cfg.Boards[4] = config.Board{Serial: 4, Image: path, Partition: 2}
+	var out strings.Builder
+	err := Check(&out, cfg)
+	wantOut := regexp.MustCompile(`^00000001: \Q` + bare + `\E:0:/? [0-9.]+MiB fat16 for 192\.168\.0\.5 only
+89025d75: \Q` + path + `\E:1:/? [0-9.]+MiB fat32
+$`)
+	if !wantOut.MatchString(out.String()) {
+		t.Errorf("printed\n%s", out.String())
+	}
+	want := "board 00000002: /nonesuch.img: no such image\n" +
+		"board 00000003: " + path + ": no partition 7 (the image has 1, 2)\n" +
+		"board 00000004: " + path + ": partition 2 holds no FAT file system"
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
+func TestNewLog(t *testing.T) {
+	dir := t.TempDir()
+	for _, tt := range []struct {
+		name   string
+		stream func(f *os.File) string
+		want   string
+	}{
+		{"a terminal", func(*os.File) string { return "" }, `^\d{4}-\d\d-\d\dT\S+ one k=v\n\d{4}-\d\d-\d\dT\S+ warning: two\nlines k="a b"\n$`},
+		{"another stream", func(*os.File) string { return "1:2" }, `^one k=v\nwarning: two\nlines k="a b"\n$`},
+		{"the journal", stream, `^<6>one k=v\n<4>two\n<4>lines k="a b"\n$`},
+	} {
+		f, err := os.Create(filepath.Join(dir, tt.name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("JOURNAL_STREAM", tt.stream(f))
+		log := NewLog(f, slog.LevelInfo)
+		log.Info("one", "k", "v")
+		log.Debug("not this")
+		log.Warn("two\nlines", "k", "a b")
+		f.Close()
+		got, err := os.ReadFile(f.Name())
+		if err != nil || !regexp.MustCompile(tt.want).Match(got) {
+			t.Errorf("%s: %q, %v, want %s", tt.name, got, err, tt.want)
+		}
+	}
+}
+
+func stream(f *os.File) string {
+	var st syscall.Stat_t
+	if err := syscall.Fstat(int(f.Fd()), &st); err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%d:%d", st.Dev, st.Ino)
+}
+
+// TestStory: what the log of a boot looks like.
+func TestStory(t *testing.T) {
+	e := event{
+		client: netip.MustParseAddrPort("192.168.0.5:49152"), board: "89025d75", file: "start4.elf",
+		bytes: 2250656, size: 2250656, took: 312 * time.Millisecond,
+	}
+	log := newLogs(t)
+	e.log(slog.New(log))
+	want := "89025d75: start4.elf 2.1MiB in 0.3s client=192.168.0.5:49152 board=89025d75 file=start4.elf outcome=sent bytes=2250656 seconds=0.312 rate=6.9MiB/s\n"
+	if log.text() != want {
+		t.Errorf("got  %swant %s", log.text(), want)
+	}
+	e.err = &clientError{3, "disk\nfull"}
+	e.log(slog.New(log))
+	log.wait(t, 1, `89025d75: start4.elf after 2.1MiB in 0.3s: client said "disk\nfull" (3) client=`)
+}
+
+// TestStrangers: an attacker cannot make us remember or log without end.
+func TestStrangers(t *testing.T) {
+	var s strangers
+	first := 0
+	for range 2 {
+		for i := range config.Serial(3 * maxStrangers) {
+			if s.firstSeen(i) {
+				first++
+			}
+		}
+	}
+	if first != maxStrangers {
+		t.Errorf("%d were new, want %d", first, maxStrangers)
+	}
+}
