@@ -33,7 +33,7 @@ func FuzzDamage(f *testing.F) {
 		f.Add(byte(seed), randomBytes(seed, 30))
 	}
 	f.Fuzz(func(t *testing.T, volume byte, pokes []byte) {
-		img := bytes.Clone(testimg.Fixture(t, modelVolumes[int(volume)%len(modelVolumes)]))
+		img := testimg.Fixture(t, modelVolumes[int(volume)%len(modelVolumes)])
 		for ; len(pokes) >= 3; pokes = pokes[3:] {
 			off := int(pokes[0])<<8 | int(pokes[1])
 			if off >= 512 { // behind the boot sector anywhere in the first 192 KiB
