@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 
-	"nobodd/internal/addr"
 	"nobodd/internal/config"
 	"nobodd/internal/image"
 )
@@ -46,8 +45,7 @@ func check(b config.Board) (string, error) {
 	if b.IP.IsValid() {
 		only = " for " + b.IP.String() + " only"
 	}
-	at := addr.Addr{Kind: addr.Inside, Image: b.Image, Part: num, Path: "/"}
-	return fmt.Sprintf("%s: %s %s fat%d%s", b.Serial, at, partitionSize(im, num), vol.Width(), only), nil
+	return fmt.Sprintf("%s: %s:%d: %s fat%d%s", b.Serial, b.Image, num, partitionSize(im, num), vol.Width(), only), nil
 }
 
 // partitionSize gives the size of partition num.

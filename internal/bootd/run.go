@@ -38,8 +38,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	server := New(cfg, d.Log)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(conn) }()
 	d.Log.Info("listening on " + conn.LocalAddr().String() + ", " + count(len(cfg.Boards), "board"))
+	go func() { served <- server.Serve(conn) }()
 
 	notify := newNotifier()
 	defer notify.tick.Stop()

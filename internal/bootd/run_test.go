@@ -382,8 +382,8 @@ func TestCheck(t *testing.T) {
 	cfg.Boards[4] = config.Board{Serial: 4, Image: path, Partition: 2}
 	var out strings.Builder
 	err := Check(&out, cfg)
-	wantOut := regexp.MustCompile(`^00000001: \Q` + bare + `\E:0:/? [0-9.]+MiB fat16 for 192\.168\.0\.5 only
-89025d75: \Q` + path + `\E:1:/? [0-9.]+MiB fat32
+	wantOut := regexp.MustCompile(`^00000001: \Q` + bare + `\E:0: [0-9.]+MiB fat16 for 192\.168\.0\.5 only
+89025d75: \Q` + path + `\E:1: [0-9.]+MiB fat32
 $`)
 	if !wantOut.MatchString(out.String()) {
 		t.Errorf("printed\n%s", out.String())
