@@ -52,32 +52,32 @@ func IsFile(path string) bool {
 }
 
 // Open opens the image at path and takes the lock of mode, waiting for it if need be; waiting
-// (may be nil) is called once before it waits. An image that was replaced while it
-// waited is opened anew. Errors are causes to be printed after the address.
+// (may be nil) is called once before it waits. An image that was replaced before it was
+// locked is opened anew. Errors are causes to be printed after the address.
 func Open(path string, mode Mode, waiting func()) (*Image, error) {
 	for {
-		im, waited, err := open(path, mode, waiting)
+		im, err := open(path, mode, &waiting)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil, ErrNoImage
 		case err != nil:
 			return nil, cause(err)
 		}
-		if !waited || im.isCurrent() {
+		if mode == Unlocked || im.isCurrent() {
 			return im, nil
 		}
 		im.Close()
-		waiting = nil
 	}
 }
 
-func open(path string, mode Mode, waiting func()) (im *Image, waited bool, err error) {
+// open opens and locks the image; once it has called *waiting, that is nil.
+func open(path string, mode Mode, waiting *func()) (*Image, error) {
 	fi, err := os.Stat(path)
 	if err == nil {
 		err = checkKind(fi) // before opening: a fifo would block, some devices act on it
 	}
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	flag := os.O_RDONLY
 	if mode == Write {
@@ -85,17 +85,17 @@ func open(path string, mode Mode, waiting func()) (im *Image, waited bool, err e
 	}
 	f, err := os.OpenFile(path, flag|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	im = &Image{path: path, f: f, mode: mode}
-	if waited, err = im.lock(waiting); err == nil {
+	im := &Image{path: path, f: f, mode: mode}
+	if err = im.lock(waiting); err == nil {
 		err = im.measure()
 	}
 	if err != nil {
 		f.Close()
-		return nil, false, err
+		return nil, err
 	}
-	return im, waited, nil
+	return im, nil
 }
 
 // checkKind gives an error for what can be no image.
@@ -111,24 +111,25 @@ func checkKind(fi fs.FileInfo) error {
 	return errors.New("neither a regular file nor a block device")
 }
 
-// lock takes the lock of the image's mode and tells whether it had to wait.
-func (im *Image) lock(waiting func()) (waited bool, err error) {
+// lock takes the lock of the image's mode.
+func (im *Image) lock(waiting *func()) error {
 	how := unix.LOCK_SH
 	switch im.mode {
 	case Unlocked:
-		return false, nil
+		return nil
 	case Write:
 		how = unix.LOCK_EX
 	}
 	fd := int(im.f.Fd())
-	err = flock(fd, how|unix.LOCK_NB)
+	err := flock(fd, how|unix.LOCK_NB)
 	if !errors.Is(err, unix.EWOULDBLOCK) {
-		return false, err
+		return err
 	}
-	if waiting != nil {
-		waiting()
+	if *waiting != nil {
+		(*waiting)()
+		*waiting = nil
 	}
-	return true, flock(fd, how)
+	return flock(fd, how)
 }
 
 func flock(fd, how int) error {
@@ -161,7 +162,7 @@ func (im *Image) measure() error {
 func (im *Image) isCurrent() bool {
 	now, err := os.Stat(im.path)
 	if err != nil {
-		return true
+		return false // opening it anew tells why
 	}
 	mine, err := im.f.Stat()
 	return err != nil || os.SameFile(now, mine)

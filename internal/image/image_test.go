@@ -410,6 +410,25 @@ func TestReplacedWhileWaiting(t *testing.T) {
 	}
 }
 
+// What is written to an image that was removed meanwhile would be lost.
+func TestRemovedWhileWaiting(t *testing.T) {
+	path := testimg.FixtureFile(t, "mbr")
+	old := mustOpen(t, path, Write)
+	opened := make(chan error)
+	go func() {
+		_, err := Open(path, Write, func() {
+			if err := os.Remove(path); err != nil {
+				t.Error(err)
+			}
+			old.Close()
+		})
+		opened <- err
+	}()
+	if err := <-opened; err != ErrNoImage {
+		t.Errorf("Open = %v, want %v", err, ErrNoImage)
+	}
+}
+
 // FuzzImage: no table and volumes below it panic, hang or are listed twice. The images
 // are the fixtures with a patch at off, cut off at size.
 func FuzzImage(f *testing.F) {
