@@ -123,10 +123,10 @@ func encodeShort(name string) (raw [11]byte, flags byte, ok bool) {
 		name string
 		flag byte
 	}{{base, lowerBase}, {ext, lowerExt}} {
-		upper := strings.ToUpper(part.name)
-		if strings.ContainsFunc(upper, func(r rune) bool { return !shortChar(r) }) {
+		if strings.ContainsFunc(part.name, func(r rune) bool { return r >= utf8.RuneSelf || !shortChar(unicode.ToUpper(r)) }) {
 			return raw, 0, false
 		}
+		upper := strings.ToUpper(part.name)
 		switch part.name {
 		case upper:
 		case strings.ToLower(part.name):

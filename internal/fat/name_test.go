@@ -47,6 +47,8 @@ func TestEncodeShort(t *testing.T) {
 		{"a b", ""},
 		{"a+b", ""},
 		{"größe", ""},
+		{"\u0131", ""}, // its capital is I, whose small letter is i
+		{"\u017F", ""}, // its capital is S
 	} {
 		raw, flags, ok := encodeShort(tt.name)
 		got := ""
