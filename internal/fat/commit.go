@@ -121,10 +121,6 @@ func (c *commit) sync() error {
 
 // prepare finds a place for everything, writing nothing unless files are freed in place.
 func (c *commit) prepare() (err error) {
-	if c.survey, err = c.Tx.survey(); err != nil {
-		return err
-	}
-	c.space = c.v.newAllocator(c.used)
 	var need int64
 	c.eachDir(func(d *txDir) {
 		if err != nil || d.old != nil && !slices.ContainsFunc(d.changes, (*node).isNew) {
@@ -140,6 +136,10 @@ func (c *commit) prepare() (err error) {
 	for _, n := range c.files {
 		need += c.v.clustersFor(n.src.Size)
 	}
+	if c.survey, err = c.Tx.survey(need); err != nil {
+		return err
+	}
+	c.space = c.v.newAllocator(c.used)
 	if err := c.makeRoom(need); err != nil {
 		return err
 	}
@@ -161,7 +161,6 @@ func (c *commit) prepare() (err error) {
 // Tx is to make good, are taken before files are freed in place.
 func (c *commit) makeRoom(need int64) error {
 	if need <= c.space.free {
-		c.lost = nil
 		return nil
 	}
 	var replaced []link

@@ -6,14 +6,15 @@ package fat
 type survey struct {
 	used clusterSet // clusters that must not be written: not free in the FAT, or in use all the same
 	kept clusterSet // clusters of the files and directories that stay
-	lost clusterSet // clusters that are in use and belong to nothing; nil if a damage makes that uncertain
+	lost clusterSet // clusters that are in use and belong to nothing; nil if they are not needed, or are uncertain
 	free int64      // clusters that the FAT shows as free
 }
 
 // survey reads the whole FAT and follows the chains of all files and directories, noting in the
 // nodes of those that go what clusters they have. So even on a volume where files share clusters, or
-// are marked free, no cluster is given out or freed that something else needs.
-func (t *Tx) survey() (*survey, error) {
+// are marked free, no cluster is given out or freed that something else needs. What is lost is found out
+// if fewer than need clusters are free.
+func (t *Tx) survey(need int64) (*survey, error) {
 	v := t.v
 	s := &survey{used: v.newSet(), kept: v.newSet(), lost: v.newSet()}
 	table := v.table(v.r)
@@ -30,14 +31,14 @@ func (t *Tx) survey() (*survey, error) {
 	if err != nil {
 		return nil, err
 	}
+	if need <= s.free || v.InUse() { // in use, what seems lost may just not be linked yet
+		s.lost = nil
+	}
 	if err := t.follow(table, s); err != nil {
 		return nil, err
 	}
 	for i, w := range s.kept {
 		s.used[i] |= w
-	}
-	if v.InUse() { // what is lost may just not be linked yet
-		s.lost = nil
 	}
 	return s, nil
 }
@@ -51,59 +52,92 @@ func (t *Tx) follow(table *table, s *survey) error {
 		}
 	})
 	type item struct {
-		d     *directory
-		owner *node // what goes and takes the directory along; nil: the directory stays
+		parent *directory
+		e      *entry
+		owner  *node // what goes and takes the directory along; nil: the directory stays
 	}
-	root := t.root.old
 	if t.v.width == 32 {
-		if err := t.note(table, s, nil, root.cluster); err != nil {
+		if err := t.note(table, s, nil, t.root.old.cluster, 1); err != nil {
 			return err
 		}
 	}
-	for stack := []item{{d: root}}; len(stack) > 0; {
+	for stack := []item{{e: rootEntry()}}; len(stack) > 0; {
 		it := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		if it.d.shared != nil {
-			return it.d.shared
+		d, err := t.v.dirOf(it.parent, it.e)
+		switch {
+		case err != nil:
+			return err
+		case d.shared != nil:
+			return d.shared
 		}
-		if it.d.damage != nil {
-			s.lost = nil
+		if s.lost != nil {
+			if hides, err := t.v.hides(d); err != nil {
+				return err
+			} else if hides {
+				s.lost = nil
+			}
 		}
-		for i := range it.d.entries {
-			e := &it.d.entries[i]
+		for i := range d.entries {
+			e := &d.entries[i]
 			owner := it.owner
 			if owner == nil {
-				owner = going[origin{it.d.cluster, e.slot}]
+				owner = going[origin{d.cluster, e.slot}]
 			}
-			if err := t.note(table, s, owner, e.d.cluster(t.v.width)); err != nil {
+			if err := t.note(table, s, owner, e.d.cluster(t.v.width), t.v.clustersFor(int64(e.d.size()))); err != nil {
 				return err
 			}
 			if e.d.isDir() {
-				d, err := t.v.sub(it.d, e)
-				if err != nil {
-					return err
-				}
-				stack = append(stack, item{d, owner})
+				stack = append(stack, item{d, e, owner})
 			}
 		}
 	}
 	return nil
 }
 
-// note notes the chain that begins with cluster first, as far as it can be followed.
-func (t *Tx) note(table *table, s *survey, owner *node, first uint32) error {
-	if first == 0 {
+// hides tells whether files may have been in d that its entries do not show: it is damaged, does not begin
+// with "." and "..", or something stands behind its end marker, where other systems look, too.
+func (v *FS) hides(d *directory) (bool, error) {
+	if d.damage != nil {
+		return true, nil
+	}
+	dots := 2
+	if d.origin == rootOrigin {
+		dots = 0
+	}
+	ended := false
+	for _, x := range d.extents {
+		buf := make([]byte, x.size)
+		if err := readAt(v.r, buf, x.off); err != nil {
+			return false, err
+		}
+		for ; len(buf) > 0; buf = buf[direntSize:] {
+			e := (*dirent)(buf)
+			ended = ended || e[0] == slotEnd
+			if dots > 0 && !e.isDot() || ended && e[0] != slotDeleted && *e != (dirent{}) {
+				return true, nil
+			}
+			dots--
+		}
+	}
+	return false, nil
+}
+
+// note notes the chain that begins with cluster first, as far as it can be followed. Nothing counts as lost
+// if it should have need clusters and has fewer.
+func (t *Tx) note(table *table, s *survey, owner *node, first uint32, need int64) error {
+	if first == 0 && need == 0 {
 		return nil
 	}
 	if !t.v.valid(first) {
 		s.lost = nil
 		return nil
 	}
-	runs, _, err := table.chain(first, int64(t.v.clusters))
-	if err != nil {
-		if !isCorrupt(err) {
-			return err
-		}
+	runs, n, err := table.chain(first, int64(t.v.clusters))
+	if err != nil && !isCorrupt(err) {
+		return err
+	}
+	if err != nil || n < need {
 		s.lost = nil
 	}
 	set := s.kept
