@@ -31,7 +31,7 @@ type FS struct {
 	owners map[int64]origin      // offset of a directory's cluster: what leads to it
 }
 
-// maxCached bounds the entries of the directories that are remembered.
+// maxCached is how many entries are remembered of directories that are not above the last one read.
 const maxCached = maxDirent
 
 // Open opens the volume on r, which is size bytes long. If r is a Device too, Begin works.
@@ -98,14 +98,25 @@ func (v *FS) dir(first uint32, o origin) (*directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v.cached += len(d.entries) + 1; v.cached > maxCached {
-		clear(v.dirs)
-		v.cached = len(d.entries) + 1
-	}
 	if d.err == nil || v.dirs[first] == nil {
 		v.dirs[first] = d
+		if v.cached += len(d.entries) + 1; v.cached > maxCached {
+			v.forgetBut(d)
+		}
 	}
 	return d, nil
+}
+
+// forgetBut drops what is remembered of directories but d and those above it, which a
+// walk looks at again and again.
+func (v *FS) forgetBut(d *directory) {
+	kept := map[uint32]*directory{}
+	v.cached = 0
+	for ; d != nil && kept[d.cluster] == nil; d = v.dirs[d.origin.dir] {
+		kept[d.cluster] = d
+		v.cached += len(d.entries) + 1
+	}
+	v.dirs = kept
 }
 
 // root gives the root directory.

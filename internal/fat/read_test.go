@@ -4,6 +4,8 @@ package fat_test
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"strings"
@@ -141,5 +143,51 @@ func TestFileWriteTo(t *testing.T) {
 		if n, err := f.WriteTo(&got); err != nil || n != int64(len(want))-skip || !bytes.Equal(got.Bytes(), want[skip:]) {
 			t.Errorf("%s: WriteTo = %d, %v; want %d bytes", path, n, err, int64(len(want))-skip)
 		}
+	}
+}
+
+// counter counts the bytes that are read.
+type counter struct {
+	r io.ReaderAt
+	n int64
+}
+
+func (c *counter) ReadAt(p []byte, off int64) (int, error) {
+	c.n += int64(len(p))
+	return c.r.ReadAt(p, off)
+}
+
+// A walk reads each directory about once, however large those above it are.
+func TestWalkReads(t *testing.T) {
+	img, _ := fixtureTree(t, "fat16-4k")
+	if err := change(testimg.Mem(img), int64(len(img)), fat.TxOptions{}, func(tx *fat.Tx) error {
+		var errs []error
+		for i := range 65500 {
+			errs = append(errs, tx.WriteFile(fmt.Sprintf("EMPTYDIR/%d", i), source(nil)))
+		}
+		for i := range 30 {
+			errs = append(errs, tx.Mkdir(fmt.Sprintf("EMPTYDIR/DIR%d", i), now))
+		}
+		return errors.Join(errs...)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	c := &counter{r: bytes.NewReader(img)}
+	v, err := fat.Open(c, int64(len(img)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dirs := 0
+	err = fs.WalkDir(v, ".", func(_ string, d fs.DirEntry, err error) error {
+		if d.IsDir() {
+			dirs++
+		}
+		return err
+	})
+	if err != nil || dirs != 34 {
+		t.Errorf("%d directories, %v", dirs, err)
+	}
+	if c.n > 3<<20 {
+		t.Errorf("%d bytes read, of directories of 2 MiB", c.n)
 	}
 }
