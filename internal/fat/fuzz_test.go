@@ -79,7 +79,7 @@ func openDamaged(t *testing.T, img []byte) {
 func readAll(t *testing.T, v *fat.FS) {
 	left := int64(64 << 20)
 	fs.WalkDir(v, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil && !errors.Is(err, fat.ErrCorrupt) {
+		if err != nil && !errors.Is(err, fat.ErrCorrupt) && !errors.Is(err, fat.ErrNotDir) { // two of the same name
 			t.Errorf("%q: %v", path, err)
 		}
 		if err != nil || d.IsDir() || left <= 0 {
