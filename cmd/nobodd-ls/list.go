@@ -43,8 +43,9 @@ func (e entry) modTime() time.Time {
 
 // listing is what is in one directory, or the partitions of one image.
 type listing struct {
-	heading string
-	entries []entry
+	heading    string
+	entries    []entry
+	partitions bool
 }
 
 // operand is what was found under one address of the command line.
@@ -124,7 +125,7 @@ func partitions(im *image.Image, a addr.Addr) (*operand, error) {
 	if err != nil && len(parts) == 0 {
 		return nil, tool.At(a.Text, err)
 	}
-	list := listing{heading: a.Text}
+	list := listing{heading: a.Text, partitions: true}
 	for _, p := range parts {
 		name := strings.TrimSuffix(addr.Addr{Kind: addr.Inside, Image: a.Image, Part: p.Num, Path: "/"}.String(), "/")
 		list.entries = append(list.entries, entry{name: name, addr: name, part: &p})

@@ -37,21 +37,21 @@ func (p *printer) print(files []entry, dirs []listing) {
 		if p.headings {
 			fmt.Fprintf(p.w, "%s:\n", p.shown(list.heading))
 		}
-		p.entries(list.entries)
+		if p.long && list.partitions {
+			p.table(partitionRows(list.entries, p.sizeText), "lllrrl")
+		} else {
+			p.entries(list.entries)
+		}
 	}
 }
 
 func (p *printer) entries(entries []entry) {
-	switch {
-	case len(entries) == 0:
-	case p.long && entries[0].part != nil:
-		p.table(partitionRows(entries, p.sizeText), "lllrrl")
-	case p.long:
+	if p.long {
 		p.table(p.rows(entries), "lrllr")
-	default:
-		for _, e := range entries {
-			fmt.Fprintln(p.w, p.shown(e.name)+p.mark(e))
-		}
+		return
+	}
+	for _, e := range entries {
+		fmt.Fprintln(p.w, p.shown(e.name)+p.mark(e))
 	}
 }
 
