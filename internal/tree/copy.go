@@ -3,6 +3,7 @@
 package tree
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -341,7 +342,7 @@ func (c *copier) file(src place, fi fs.FileInfo, dst place, di fs.FileInfo) {
 	case di == nil && dst.addr.Slash:
 		c.fail(dst.addr, errNotDir)
 		return
-	case di != nil && c.opt.Update && !c.newer(fi, dst, di):
+	case di != nil && c.opt.Update && !c.newer(src, fi, dst, di):
 		return
 	case twice:
 		c.fail(dst.addr, fmt.Errorf("will not overwrite just-created file with %s", quote(src.addr.Text)))
@@ -400,15 +401,47 @@ func (c *copier) isPlanned(key string) bool {
 	return ok
 }
 
-// newer tells whether the source is newer than the file at dst. Where its time was
-// copied to a FAT volume before, it was cut to 2 seconds there.
-func (c *copier) newer(fi fs.FileInfo, dst place, di fs.FileInfo) bool {
-	t := fi.ModTime()
-	if _, ok := dst.tree.(*volume); ok && c.opt.Preserve {
-		t = t.Truncate(2 * time.Second)
+// newer tells whether the source is newer than the file at dst. A FAT volume cuts times to
+// 2 seconds: where both are of the same 2, the source is newer if it is another file; with
+// Preserve, where that is so after each copy, the sizes tell.
+func (c *copier) newer(src place, fi fs.FileInfo, dst place, di fs.FileInfo) bool {
+	_, cut := dst.tree.(*volume)
+	switch {
+	case !cut || !fi.ModTime().Truncate(2*time.Second).Equal(di.ModTime()):
+		return fi.ModTime().After(di.ModTime())
+	case fi.Size() != di.Size():
+		return true
 	}
-	return t.After(di.ModTime())
+	return !c.opt.Preserve && !sameContent(src, dst)
 }
+
+// sameContent tells whether two files of the same size hold the same; not if one cannot be read.
+func sameContent(a, b place) bool {
+	ra, err := a.tree.Open(a.name)
+	if err != nil {
+		return false
+	}
+	defer ra.Close()
+	rb, err := b.tree.Open(b.name)
+	if err != nil {
+		return false
+	}
+	defer rb.Close()
+	pa, pb := make([]byte, 64<<10), make([]byte, 64<<10)
+	for {
+		na, erra := io.ReadFull(ra, pa)
+		nb, errb := io.ReadFull(rb, pb)
+		switch {
+		case !bytes.Equal(pa[:na], pb[:nb]):
+			return false
+		case erra != nil || errb != nil:
+			return ended(erra) && ended(errb)
+		}
+	}
+}
+
+// ended tells whether io.ReadFull met the end of the file.
+func ended(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }
 
 // plan describes the file src for Tx.WriteFile.
 func (c *copier) plan(src place, fi fs.FileInfo, dst place) fat.Source {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"nobodd/internal/fat"
 	"nobodd/internal/image"
@@ -188,6 +189,39 @@ func TestCopyInVolume(t *testing.T) {
 			}
 			if left := volumeTree(t); !maps.Equal(left, want) {
 				t.Errorf("left %q, want %q", slices.Sorted(maps.Keys(left)), slices.Sorted(maps.Keys(want)))
+			}
+		})
+	}
+}
+
+// Update tells what changed in the 2 seconds that a FAT volume takes for one time.
+func TestUpdateWithinTwoSeconds(t *testing.T) {
+	at := time.Date(2024, 5, 6, 7, 8, 10, 0, time.UTC)
+	for _, tt := range []struct {
+		name     string
+		later    time.Duration // than the copy in the volume
+		data     string        // which holds "old"
+		preserve bool
+		want     string
+	}{
+		{"the same", 1500 * time.Millisecond, "old", false, ""},
+		{"another", 1500 * time.Millisecond, "new", false, "'a' -> 'vol.img:0:/a'\n"},
+		{"a longer one", 1500 * time.Millisecond, "longer", false, "'a' -> 'vol.img:0:/a'\n"},
+		{"the same size with times kept", 1500 * time.Millisecond, "new", true, ""},
+		{"a longer one with times kept", 1500 * time.Millisecond, "longer", true, "'a' -> 'vol.img:0:/a'\n"},
+		{"2 seconds later", 2 * time.Second, "old", false, "'a' -> 'vol.img:0:/a'\n"},
+		{"older", -time.Nanosecond, "longer", false, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inScene(t, "fat16", files{"a": "old"})
+			env, out := testEnv("")
+			must(t, os.Chtimes("a", at, at))
+			must(t, Copy(env, CopyOptions{Preserve: true}, []string{"a"}, "vol.img:0:/"))
+			must(t, os.WriteFile("a", []byte(tt.data), 0o666))
+			must(t, os.Chtimes("a", at, at.Add(tt.later)))
+			must(t, Copy(env, CopyOptions{Update: true, Verbose: true, Preserve: tt.preserve}, []string{"a"}, "vol.img:0:/"))
+			if out.String() != tt.want {
+				t.Errorf("printed %q, want %q", out, tt.want)
 			}
 		})
 	}
