@@ -400,6 +400,7 @@ func TestLogLevels(t *testing.T) {
 				got = append(got, "read")
 			case strings.HasPrefix(line, "debug: 89025d75: vl805.sig not found "):
 				got = append(got, "missed")
+			case strings.HasPrefix(line, "stopping, "):
 			case line != "":
 				got = append(got, line)
 			}

@@ -100,7 +100,7 @@ type imageFile struct {
 func (f *imageFile) Close() error { return errors.Join(f.File.Close(), f.im.Close()) }
 
 // readAhead is how many bytes of a file are read at a time.
-const readAhead = 32 << 10
+const readAhead = 16 << 10
 
 var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readAhead) }}
 

@@ -25,9 +25,6 @@ type Daemon struct {
 
 // Run serves until ctx is done, then ends as Server.Shutdown does, in at most 5 seconds.
 func (d *Daemon) Run(ctx context.Context) error {
-	// Half the time of a block goes into system calls; what the library leaves behind for
-	// each of them is small and need not be collected often.
-	debug.SetGCPercent(400)
 	cfg, err := d.load()
 	if err != nil {
 		return err
@@ -36,6 +33,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	collectSeldom(cfg.MaxTransfers)
 	server := New(cfg, d.Log)
 	served := make(chan error, 1)
 	d.Log.Info("listening on " + conn.LocalAddr().String() + ", " + count(len(cfg.Boards), "board"))
@@ -48,6 +46,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			notify.stopping()
+			d.Log.Info("stopping, " + count(server.Running(), "transfer") + " running")
 			ctx, cancel := context.WithTimeout(context.Background(), grace)
 			defer cancel()
 			server.Shutdown(ctx)
@@ -62,6 +61,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 			notify.update(len(cfg.Boards), server.Running())
 		}
 	}
+}
+
+// collectSeldom lets some garbage pile up: what the library leaves behind for each block
+// is small, and a block is sent in a few microseconds. There is a limit to it, with room
+// for what the transfers need.
+func collectSeldom(maxTransfers int) {
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(32<<20 + int64(maxTransfers)*48<<10)
 }
 
 func (d *Daemon) load() (*config.Config, error) {

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ type Server struct {
 	cfg     *config.Config
 	conn    *listener
 	running int // transfers
+	most    int // of them since none ran
 	live    map[route]*transfer
 	stopped bool
 	all     sync.WaitGroup // transfers
@@ -111,7 +113,7 @@ func (s *Server) accept(r route, packet []byte) {
 	switch {
 	case errors.As(err, &why):
 		s.conn.refuse(r, why)
-		s.log.Debug("request refused", "client", r.client, "outcome", why.text)
+		s.log.Info("request refused", "client", r.client, "outcome", why.text)
 		return
 	case err != nil:
 		s.log.Debug("packet ignored", "client", r.client, "bytes", len(packet))
@@ -126,6 +128,7 @@ func (s *Server) accept(r route, packet []byte) {
 		if s.full.now() {
 			s.log.Warn("too many transfers: requests are refused", "max-transfers", s.max())
 		}
+		s.log.Debug("request refused", "client", r.client, "outcome", errBusy.text)
 	default:
 		s.log.Debug("request ignored", "client", r.client, "outcome", err)
 	}
@@ -151,16 +154,25 @@ func (s *Server) begin(t *transfer) error {
 		old.cancel(errSuperseded)
 	}
 	s.running++
+	s.most = max(s.most, s.running)
 	s.all.Add(1)
 	s.live[t.route] = t
 	return nil
 }
 
+// rush is a number of transfers at once whose memory is worth giving back.
+const rush = 100
+
 // end takes it out again.
 func (s *Server) end(t *transfer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.running--
+	if s.running--; s.running == 0 {
+		if s.most >= rush {
+			go debug.FreeOSMemory()
+		}
+		s.most = 0
+	}
 	if s.live[t.route] == t {
 		delete(s.live, t.route)
 	}

@@ -192,19 +192,27 @@ func (r route) dial() (*net.UDPConn, error) {
 	return net.DialUDP(network, local, net.UDPAddrFromAddrPort(r.client))
 }
 
-// largestBlock gives the block size whose packets fit into the route's MTU: in one piece
-// with the headers of IP (20 or 40 bytes), UDP (8) and TFTP (4).
+// largestBlock gives the block size whose packets fit into the route's MTU.
 func (r route) largestBlock(conn *net.UDPConn) int {
-	level, option, headers := unix.IPPROTO_IP, unix.IP_MTU, 20+8+4
+	level, option := unix.IPPROTO_IP, unix.IP_MTU
 	if r.client.Addr().Is6() {
-		level, option, headers = unix.IPPROTO_IPV6, unix.IPV6_MTU, 40+8+4
+		level, option = unix.IPPROTO_IPV6, unix.IPV6_MTU
 	}
-	mtu, err := 0, error(nil)
-	if raw, rawErr := conn.SyscallConn(); rawErr == nil {
-		_ = raw.Control(func(fd uintptr) { mtu, err = unix.GetsockoptInt(int(fd), level, option) })
-	}
+	raw, err := conn.SyscallConn()
 	if err != nil {
 		return defaultBlockSize
+	}
+	mtu := 0 // if the kernel does not tell
+	_ = raw.Control(func(fd uintptr) { mtu, _ = unix.GetsockoptInt(int(fd), level, option) })
+	return blockWithin(mtu, r.client.Addr().Is6())
+}
+
+// blockWithin gives the block size whose packets are mtu bytes long, with the headers of
+// IP (20 or 40 bytes), UDP (8) and TFTP (4): 1468 over Ethernet by IPv4.
+func blockWithin(mtu int, is6 bool) int {
+	headers := 20 + 8 + 4
+	if is6 {
+		headers = 40 + 8 + 4
 	}
 	return max(mtu-headers, defaultBlockSize)
 }

@@ -441,6 +441,25 @@ func TestLargestBlock(t *testing.T) {
 	}
 }
 
+func TestBlockWithin(t *testing.T) {
+	for _, tt := range []struct {
+		mtu  int
+		is6  bool
+		want int
+	}{
+		{1500, false, 1468},
+		{1500, true, 1448},
+		{9000, false, 8968},
+		{576, false, 544},
+		{500, false, 512}, // in two pieces then
+		{0, true, 512},
+	} {
+		if got := blockWithin(tt.mtu, tt.is6); got != tt.want {
+			t.Errorf("block within %d (IPv6: %v) is %d, want %d", tt.mtu, tt.is6, got, tt.want)
+		}
+	}
+}
+
 // TestMaxTransfers: over the limit there is an ERROR at once, and it ends with the others.
 func TestMaxTransfers(t *testing.T) {
 	opened := 0
@@ -467,7 +486,7 @@ func TestMaxTransfers(t *testing.T) {
 	a.want("DATA 1 of 1 bytes")
 	a.ack(1)
 	d.log.wait(t, 1, "outcome=sent")
-	if n := strings.Count(d.log.text(), "too many transfers"); n != 1 {
+	if n := strings.Count(d.log.text(), "warning: too many transfers"); n != 1 {
 		t.Errorf("the log says it %d times, want once", n)
 	}
 	mu.Lock()
