@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -136,9 +137,10 @@ func printChanges(w io.Writer, path string, p *image.Plan) {
 	switch {
 	case !p.Changes():
 		fmt.Fprintf(w, "%s: already %s, left alone\n", path, tool.FormatSize(p.OldSize))
-		return
 	case p.NewSize != p.OldSize:
 		fmt.Fprintf(w, "%s: %s -> %s\n", path, tool.FormatSize(p.OldSize), tool.FormatSize(p.NewSize))
+	case slices.Equal(p.Before, p.After):
+		fmt.Fprintf(w, "%s: the GPT and its backup made right\n", path)
 	}
 	for i, before := range p.Before {
 		if after := p.After[i]; before.Num != 0 && after.Size != before.Size {

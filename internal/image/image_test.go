@@ -134,6 +134,8 @@ func TestVolumeErrors(t *testing.T) {
 		"no boot":                    {noFAT, addr.Boot, "no FAT file system in the image"},
 		"number, without a table":    {fat12, 1, "no partition 1 (the image is one FAT file system without a partition table, number 0)"},
 		"nothing":                    {make([]byte, 1<<20), addr.Boot, "neither a partition table nor a FAT file system"},
+		"compressed":                 {[]byte("\xfd7zXZ\x00\x00\x04\xe6\xd6"), 1, "neither a partition table nor a FAT file system: it is compressed, unpack it with unxz"},
+		"compressed and short":       {[]byte("\x1f\x8b"), 1, "neither a partition table nor a FAT file system: it is compressed, unpack it with gunzip"},
 		"empty":                      {nil, 0, "neither a partition table nor a FAT file system"},
 		"damaged boot":               {damaged, addr.Boot, "partition 1: damaged file system: 9 file allocation tables (byte 16 of the volume)"},
 		"damaged":                    {damaged, 1, "damaged file system: 9 file allocation tables (byte 16 of the volume)"},

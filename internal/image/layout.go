@@ -3,6 +3,7 @@
 package image
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -59,11 +60,32 @@ func (im *Image) readLayout() (*layout, error) {
 	case !errors.Is(fatErr, fat.ErrNotFAT):
 		return nil, fatErr
 	case err != nil:
-		return nil, ErrNothing
+		return nil, im.nothing()
 	default:
 		im.layout = &layout{table}
 	}
 	return im.layout, nil
+}
+
+// packers are the programs that unpack a file which begins so.
+var packers = []struct{ magic, program string }{
+	{"\xfd7zXZ\x00", "unxz"},
+	{"\x1f\x8b", "gunzip"},
+	{"\x28\xb5\x2f\xfd", "unzstd"},
+	{"BZh", "bunzip2"},
+	{"PK\x03\x04", "unzip"},
+}
+
+// nothing gives ErrNothing, with what to do about an image that is compressed.
+func (im *Image) nothing() error {
+	start := make([]byte, 8)
+	n, _ := im.section(0, im.size).ReadAt(start, 0)
+	for _, p := range packers {
+		if bytes.HasPrefix(start[:n], []byte(p.magic)) {
+			return fmt.Errorf("%w: it is compressed, unpack it with %s", ErrNothing, p.program)
+		}
+	}
+	return ErrNothing
 }
 
 // readTable reads the partition table. A block device tells the sector size that an

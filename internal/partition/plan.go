@@ -110,10 +110,10 @@ func (t *Table) sound(size int64) error {
 	parts := slices.SortedFunc(slices.Values(t.Partitions), func(a, b Partition) int { return cmp.Compare(a.Start, b.Start) })
 	for i, p := range parts {
 		if p.End() > size {
-			return fmt.Errorf("partition %d ends at byte %d, but the image has only %d: it is truncated", p.Num, p.End(), size)
+			return fmt.Errorf("partition %d ends at byte %d, but the image has only %d: it is truncated, unpack or copy it again", p.Num, p.End(), size)
 		}
 		if i > 0 && p.Start < parts[i-1].End() {
-			return fmt.Errorf("partitions %d and %d overlap", parts[i-1].Num, p.Num)
+			return fmt.Errorf("partitions %d and %d overlap: correct the table with sfdisk first", parts[i-1].Num, p.Num)
 		}
 	}
 	return nil

@@ -481,14 +481,14 @@ func TestPlanErrors(t *testing.T) {
 		"gpt behind":             {gptDisk(512), 512, 20000, 1, "partition 1 cannot grow: partition 2 lies behind it"},
 		"mbr 2 TiB":              {mbrPrimary(512), 512, 1<<32 + 1, 2, "partition 2 cannot grow to 2199023256064 bytes: an MBR reaches 2199023255552 bytes and no further"},
 		"mbr 16 TiB":             {mbrPrimary(4096), 4096, 1<<32 + 1, 2, "partition 2 cannot grow to 17592186048512 bytes: an MBR reaches 17592186044416 bytes and no further"},
-		"mbr truncated":          {truncated, 512, 7000, 2, "partition 2 ends at byte 4194304, but the image has only 3072000: it is truncated"},
+		"mbr truncated":          {truncated, 512, 7000, 2, "partition 2 ends at byte 4194304, but the image has only 3072000: it is truncated, unpack or copy it again"},
 		"mbr smaller":            {mbrPrimary(512), 512, 8191, 0, "the image cannot be smaller than 4194304 bytes: partition 2 ends there"},
 		"extended smaller":       {mbrOneLogical(512), 512, 8191, 0, "the image cannot be smaller than 4194304 bytes: an extended partition ends there"},
 		"gpt smaller":            {gptDisk(512), 512, 6144 + 32, 0, "the image cannot be smaller than 3162624 bytes: partition 2 and the backup of the table end there"},
 		"gpt smaller, 4096":      {gptDisk(4096), 4096, 768 + 4, 0, "the image cannot be smaller than 3166208 bytes: partition 2 and the backup of the table end there"},
 		"empty table smaller":    {newMBR(512, 64, nil), 512, 0, 0, "the image cannot be smaller than 512 bytes: that is what the partition table needs"},
-		"gpt truncated":          {gptDisk(512)[:5000*512], 512, 6000, 0, "partition 2 ends at byte 3145728, but the image has only 2560000: it is truncated"},
-		"mbr overlap":            {overlap, 512, 9000, 0, "partitions 3 and 1 overlap"},
+		"gpt truncated":          {gptDisk(512)[:5000*512], 512, 6000, 0, "partition 2 ends at byte 3145728, but the image has only 2560000: it is truncated, unpack or copy it again"},
+		"mbr overlap":            {overlap, 512, 9000, 0, "partitions 3 and 1 overlap: correct the table with sfdisk first"},
 		"damaged logical record": {damaged, 512, 9000, 0, "damaged partition table: the boot record of a logical partition has no signature (at byte 2097152)"},
 	} {
 		t.Run(name, func(t *testing.T) {
