@@ -352,7 +352,7 @@ func TestManyBoards(t *testing.T) {
 	clients, closeAll := d.clients(t, 100)
 	for i, c := range clients {
 		all.Go(func() {
-			name := []string{"initrd.img", "vmlinuz", "start4.elf", "config.txt"}[i%4]
+			name := []string{"start4.elf", "fixup4.dat", "bcm2711-rpi-4-b.dtb", "config.txt"}[i%4]
 			c.request(name, "octet", "blksize 1468")
 			p, _ := c.receiveWithin(soon)
 			if p.op != opOAck {

@@ -201,24 +201,27 @@ func TestRetransmission(t *testing.T) {
 		clients.Go(func() { wantSixTimes(c) })
 	}
 	clients.Wait()
-	d.log.wait(t, 1, "warning: 89025d75: x after 0B in 4.")
+	d.log.wait(t, 1, "warning: 89025d75: x after 0B in ")
+	d.log.wait(t, 2, ": no answer client=127.0.0.1:")
 	d.log.wait(t, 2, "outcome=timeout")
 }
 
 func wantSixTimes(c *client) {
 	first, _ := c.receiveWithin(soon)
-	last := time.Now()
+	began := time.Now()
+	last, shortest := began, soon
 	for n := 2; n <= 6; n++ {
 		p, ok := c.receiveWithin(soon)
 		if !ok || p != first {
 			c.Errorf("packet %d is %v, the first was %v", n, p, first)
 			return
 		}
-		now := time.Now()
-		if d := now.Sub(last); d < 500*time.Millisecond || d > 950*time.Millisecond {
-			c.Errorf("packet %d came %v after the one before it", n, d)
-		}
-		last = now
+		shortest = min(shortest, time.Since(last))
+		last = time.Now()
+	}
+	// A busy machine may be late, never early.
+	if total := last.Sub(began); total < 5*700*time.Millisecond-400*time.Millisecond || shortest > time.Second {
+		c.Errorf("six packets took %v, the shortest wait was %v", total, shortest)
 	}
 	if p, ok := c.receiveWithin(time.Second); ok {
 		c.Errorf("then received %v, want nothing", p)
@@ -406,15 +409,10 @@ func linkLocal(t *testing.T) []string {
 // waitIdle waits until no transfer runs.
 func waitIdle(t *testing.T, d *testServer) {
 	t.Helper()
-	idle := make(chan struct{})
-	go func() {
-		d.all.Wait()
-		close(idle)
-	}()
-	select {
-	case <-idle:
-	case <-time.After(soon):
-		t.Fatalf("%d transfers still run", d.Running())
+	for deadline := time.Now().Add(soon); d.Running() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d transfers still run", d.Running())
+		}
 	}
 }
 
