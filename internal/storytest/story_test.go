@@ -235,6 +235,34 @@ func TestStory(t *testing.T) {
 	w.wantClean("images/jammy.img")
 }
 
+// Both servers find an image by its section, whatever it is called.
+func TestStoryOddNames(t *testing.T) {
+	testimg.NeedPeer(t, "nbd-server")
+	w := newWorkshop(t)
+	for i, name := range []string{"100% it's %s.img", `"my" ; #1 = [x].img`, "ä $HOME ~ *.img"} {
+		image := "images/" + name
+		if err := testimg.Unpack("ubuntu", w.path(image)); err != nil {
+			t.Fatal(err)
+		}
+		export := fmt.Sprint("odd", i)
+		w.run("nobodd-prep", "--size", "40M", "--nbd-host", "server", "--nbd-name", export, "--serial", fmt.Sprint(i),
+			"--tftpd-conf", "nobodd/conf.d/"+export+".conf", "--nbd-conf", "nbd-server/conf.d/"+export+".conf", image)
+		disk := w.startNBD(export)
+		if disk.size != 40<<20 {
+			t.Errorf("%s: the board's disk has %d bytes, want 40 MiB", name, disk.size)
+		}
+		if err := disk.close(); err != nil {
+			t.Error(err)
+		}
+	}
+	tftp := w.startTFTP()
+	for i := range 3 {
+		b := &board{tftp, fmt.Sprintf("%08x", i)}
+		w.wantFile(b, "cmdline.txt", fmt.Sprintf("ip=dhcp nbdroot=server/odd%d root=/dev/nbd0p2 console=serial0,115200 "+
+			"dwc_otg.lpm_enable=0 console=tty1 rootfstype=ext4 rootwait fixrtc quiet splash\n", i))
+	}
+}
+
 // The boot partition of the fixture.
 const (
 	bootStart = 1 << 20
