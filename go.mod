@@ -11,7 +11,6 @@ require (
 	golang.org/x/net v0.59.0
 	golang.org/x/sys v0.49.0
 	golang.org/x/text v0.43.0
-	gopkg.in/ini.v1 v1.67.3
 )
 
 require (
