@@ -44,6 +44,9 @@ func run(c *cli.Context) error {
 	if c.NArg() > 0 {
 		return tool.Usagef("extra operand '%s' (try --help)", c.Args().First())
 	}
+	if c.IsSet("config") && c.String("config") == "" { // would mean the usual files
+		return tool.Usagef("--config: no value")
+	}
 	over, err := readOverrides(c)
 	if err != nil {
 		return err
@@ -121,7 +124,7 @@ func wrongValue(option string, err error) error { return tool.Usagef("%s: %w", o
 
 // load reads the configuration with the overrides in it.
 func (o *overrides) load(file string) (*config.Config, error) {
-	cfg, err := config.Load(file)
+	cfg, err := config.Load(file, o.boards...)
 	if err != nil {
 		return nil, err
 	}
@@ -130,9 +133,6 @@ func (o *overrides) load(file string) (*config.Config, error) {
 	}
 	if o.port != nil {
 		cfg.Port = *o.port
-	}
-	for _, b := range o.boards {
-		cfg.Boards[b.Serial] = b
 	}
 	return cfg, nil
 }

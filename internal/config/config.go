@@ -54,9 +54,9 @@ func (c *Config) Sorted() []Board {
 }
 
 // Load reads file, or if it is "" the usual files in their order, those that are there,
-// and then what they include. Later values win. The error joins one "FILE:LINE: cause"
-// for each mistake.
-func Load(file string) (*Config, error) {
+// then what they include, and then boards, as ParseBoard gives them. Later values win. The
+// error joins one "FILE:LINE: cause" for each mistake.
+func Load(file string, boards ...Board) (*Config, error) {
 	l := &loader{
 		cfg:    Config{Listen: defaultListen, Port: defaultPort, MaxTransfers: defaultMaxTransfers},
 		boards: map[Serial]*draft{},
@@ -69,6 +69,9 @@ func Load(file string) (*Config, error) {
 		}
 	}
 	l.readIncludes()
+	for _, b := range boards {
+		l.override(b)
+	}
 	l.finish()
 	if err := errors.Join(l.errs...); err != nil {
 		return nil, err
@@ -95,7 +98,8 @@ type loader struct {
 	cfg        Config
 	boards     map[Serial]*draft
 	includeDir string // "" if no file names one
-	included   bool   // the files being read are included ones
+	includeAt  position
+	included   bool // the files being read are included ones
 	errs       []error
 }
 
@@ -119,13 +123,36 @@ func (l *loader) readIncludes() {
 	}
 	entries, err := os.ReadDir(l.includeDir) // sorted by name
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		l.fail(err)
+		l.fail(l.includeAt.errorf("includedir: %v", err))
 	}
 	l.included = true
 	for _, e := range entries {
 		if name := e.Name(); strings.HasSuffix(name, ".conf") && !strings.HasPrefix(name, ".") && !e.IsDir() {
 			l.read(filepath.Join(l.includeDir, name))
 		}
+	}
+}
+
+// board gives the draft of a board, a new one if nothing was read of it yet.
+func (l *loader) board(serial Serial) *draft {
+	d := l.boards[serial]
+	if d == nil {
+		d = &draft{Board: Board{Serial: serial, Partition: BootPartition}}
+		l.boards[serial] = d
+	}
+	return d
+}
+
+// override puts the values that b gives in place of those of the files. An ip that b does
+// not give stays: to leave it out must not open the board to everyone.
+func (l *loader) override(b Board) {
+	d := l.board(b.Serial)
+	d.Image = b.Image
+	if b.Partition != BootPartition {
+		d.Partition = b.Partition
+	}
+	if b.IP.IsValid() {
+		d.IP = b.IP
 	}
 }
 

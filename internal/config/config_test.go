@@ -105,7 +105,7 @@ func TestLoadErrors(t *testing.T) {
 		{"[tftp]\nport =\n", `F:2: port: "" is neither a port number nor a service`},
 		{"[tftp]\nmax-transfers = 0\n", `F:2: max-transfers: "0" is not a number from 1 to 1048576`},
 		{"[tftp]\nincludedir =\n", `F:2: includedir: no value`},
-		{"[tftp]\nincludedir = /dev/null\n", `open /dev/null: not a directory`},
+		{"[tftp]\nincludedir = /dev/null\n", `F:2: includedir: open /dev/null: not a directory`},
 		{"[board:]\nimage = x\n", `F:1: [board:]: "" is no serial number (1 to 16 hexadecimal digits)`},
 		{"[board:0x1]\nimage = x\n", `F:1: [board:0x1]: "0x1" is no serial number (1 to 16 hexadecimal digits)`},
 		{"[board:12345678123456781]\n", `F:1: [board:12345678123456781]: "12345678123456781" is no serial number (1 to 16 hexadecimal digits)`},
@@ -242,6 +242,41 @@ func TestParseBoard(t *testing.T) {
 		if got != tt.want || text != tt.wantErr {
 			t.Errorf("ParseBoard(%q) = %v, %q, want %v, %q", tt.in, got, text, tt.want, tt.wantErr)
 		}
+	}
+}
+
+// TestLoadBoards loads boards from a file and the command line at once.
+func TestLoadBoards(t *testing.T) {
+	dir := write(t, map[string]string{"main.conf": "[board:1]\nimage=/a\npartition=5\nip=192.168.0.5\n[board:2]\nip=192.168.0.6\n"})
+	for _, tt := range []struct {
+		name   string
+		boards []string
+		want   string
+	}{
+		{"a new one, an image for one without", []string{"3,/c,0", "2,/b"},
+			":: 69 1000; 00000001 /a 5 192.168.0.5; 00000002 /b -1 192.168.0.6; 00000003 /c 0"},
+		{"the image alone", []string{"2,/b", "1,/x"},
+			":: 69 1000; 00000001 /x 5 192.168.0.5; 00000002 /b -1 192.168.0.6"},
+		{"all of it, the last time", []string{"2,/b,1,::1", "1,/x,,::2", "1,/y,2"},
+			":: 69 1000; 00000001 /y 2 ::2; 00000002 /b 1 ::1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var boards []Board
+			for _, s := range tt.boards {
+				b, err := ParseBoard(s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				boards = append(boards, b)
+			}
+			c, err := Load(filepath.Join(dir, "main.conf"), boards...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := show(c, dir); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
 	}
 }
 

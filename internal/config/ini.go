@@ -90,10 +90,7 @@ func (s *section) begin(line string) {
 		return
 	}
 	s.wrong = false
-	if s.board = s.boards[serial]; s.board == nil {
-		s.board = &draft{Board: Board{Serial: serial, Partition: BootPartition}}
-		s.boards[serial] = s.board
-	}
+	s.board = s.loader.board(serial)
 	s.board.at = s.at
 }
 
@@ -154,6 +151,7 @@ func (s *section) parseIncludeDir(value string) (string, error) {
 	if s.included {
 		return "", fmt.Errorf("a file that is included cannot include others")
 	}
+	s.includeAt = s.at
 	return s.parsePath(value)
 }
 
