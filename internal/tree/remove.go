@@ -144,10 +144,9 @@ func (r *remover) plan(a addr.Addr, rm *removal) error {
 	if err == nil && rm.isGone(name) {
 		err = fs.ErrNotExist
 	}
-	if errors.Is(err, fs.ErrNotExist) && r.opt.Force {
-		return nil
-	}
 	switch {
+	case r.opt.Force && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir)):
+		return nil
 	case err != nil:
 		return err
 	case a.Slash && !fi.IsDir():
