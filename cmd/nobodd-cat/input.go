@@ -26,7 +26,8 @@ type input struct {
 	stdin   io.Reader
 	report  func(error)
 	waiting func(path string) func()
-	failed  bool // an operand could not be read
+	output  addr.Addr // that of -o
+	failed  bool      // an operand could not be read
 }
 
 // outputError is an error of the output: there is no point in reading on.
@@ -96,8 +97,21 @@ func isOutput(f *os.File, w io.Writer) bool {
 	return err == nil && os.SameFile(fi, out)
 }
 
+// replaces tells whether the output takes the place of the image at path.
+func (in *input) replaces(path string) bool {
+	fi, err := os.Stat(path)
+	if err != nil || in.output.Kind != addr.Local {
+		return false
+	}
+	out, err := os.Stat(in.output.Path)
+	return err == nil && os.SameFile(fi, out)
+}
+
 // inside copies a file of an image.
 func (in *input) inside(a addr.Addr, w io.Writer) error {
+	if in.replaces(a.Image) {
+		return errors.New("is in the image that the output would replace")
+	}
 	im, err := image.Open(a.Image, image.Read, in.waiting(a.Image))
 	if err != nil {
 		return err

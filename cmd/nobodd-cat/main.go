@@ -49,7 +49,8 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	spool := &tree.Spool{}
+	in.output = to
+	spool := &tree.Spool{Dest: to}
 	defer spool.Close()
 	if err := in.copy(operands, spool); err != nil {
 		return err

@@ -34,13 +34,18 @@ type Device interface {
 	Sync() error // makes all earlier writes durable before any later one
 }
 
+// MaxFile is the size of the largest file, in bytes.
+const MaxFile = math.MaxUint32
+
+// ErrTooLarge says that a file is larger than MaxFile.
+var ErrTooLarge = fmt.Errorf("too large: a file has at most %d bytes", int64(MaxFile))
+
 var (
 	errReadOnly = errors.New("the device cannot be written")
 	errExist    = &causeError{"file exists", fs.ErrExist}
 	errPlanned  = errors.New("will not overwrite what was just made")
 	errRemoved  = errors.New("removed at the same time")
 	errRoot     = errors.New("the root directory cannot be removed")
-	errTooLarge = fmt.Errorf("too large: a file has at most %d bytes", int64(math.MaxUint32))
 	errCommit   = errors.New("the changes were made already")
 )
 
@@ -268,8 +273,8 @@ func (t *Tx) writeFile(name string, src Source) error {
 		return ErrIsDir
 	case n != nil && n.what == write:
 		return errPlanned
-	case src.Size > math.MaxUint32:
-		return errTooLarge
+	case src.Size > MaxFile:
+		return ErrTooLarge
 	case n == nil:
 		if n, err = d.add(base, false); err != nil {
 			return err

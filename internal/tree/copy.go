@@ -45,10 +45,12 @@ func Copy(env Env, opt CopyOptions, sources []string, dest string) (err error) {
 	}
 	c := newCopier(env, opt)
 	from := c.parse(sources)
-	spool := Spool{}
+	spool := Spool{Dest: to}
 	defer spool.Close()
 	if len(from) == 1 && from[0].Kind == addr.Std && !opt.IntoDir {
-		if _, err := io.Copy(&spool, env.Stdin); err != nil {
+		if _, err := io.Copy(&spool, env.Stdin); spool.err != nil {
+			return spool.err
+		} else if err != nil {
 			return fail(from[0], err)
 		}
 	}

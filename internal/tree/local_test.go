@@ -524,6 +524,24 @@ func TestSpool(t *testing.T) {
 	}
 }
 
+// Input that no file of a volume can hold is not kept to its end, which may never come.
+func TestSpoolTooLarge(t *testing.T) {
+	for text, want := range map[string]string{
+		"vol.img:1:/x": "vol.img:1:/x: too large: a file has at most 4294967295 bytes",
+		"x":            "",
+	} {
+		a, err := addr.Parse(text, nil)
+		must(t, err)
+		s := Spool{Dest: a, size: fat.MaxFile - 1}
+		_, err = s.Write([]byte("x"))
+		must(t, err)
+		_, err = s.Write([]byte("x"))
+		if got := messages(err); got != want {
+			t.Errorf("for %s: error %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestQuote(t *testing.T) {
 	for in, want := range map[string]string{
 		"a b":       `'a b'`,

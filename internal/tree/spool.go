@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"nobodd/internal/addr"
 	"nobodd/internal/fat"
 )
 
@@ -19,21 +20,32 @@ const spoolMemory = 1 << 20
 // Spool holds input of unknown size until it can be written: a little of it in memory,
 // more in a temporary file that has no name. The zero Spool is empty.
 type Spool struct {
+	Dest addr.Addr // what the input is for: it takes no more than fits there; the zero Addr takes all
+
 	buf  bytes.Buffer
 	file *os.File
 	size int64
+	err  error // of Write
 }
 
-// Write appends p. Errors are those of the temporary file.
-func (s *Spool) Write(p []byte) (int, error) {
+// Write appends p. Errors are *fs.PathError: those of the temporary file, or that Dest cannot
+// hold so much.
+func (s *Spool) Write(p []byte) (n int, err error) {
+	n, s.err = s.write(p)
+	s.size += int64(n)
+	return n, s.err
+}
+
+func (s *Spool) write(p []byte) (int, error) {
+	if s.Dest.Kind == addr.Inside && s.size+int64(len(p)) > fat.MaxFile {
+		return 0, fail(s.Dest, fat.ErrTooLarge)
+	}
 	if s.file == nil && s.buf.Len()+len(p) > spoolMemory {
 		if err := s.spill(); err != nil {
 			return 0, err
 		}
 	}
-	n, err := s.writer().Write(p)
-	s.size += int64(n)
-	return n, err
+	return s.writer().Write(p)
 }
 
 func (s *Spool) writer() io.Writer {
