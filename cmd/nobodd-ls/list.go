@@ -32,11 +32,10 @@ func (e entry) size() int64 {
 	return e.info.Size()
 }
 
-// modTime is the time of the last change, in UTC. FAT's days begin with 1980, and
-// an entry without a date has that one.
+// modTime is the time of the last change, in UTC. A partition has none.
 func (e entry) modTime() time.Time {
-	if e.part != nil || e.info.ModTime().IsZero() {
-		return time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+	if e.part != nil {
+		return time.Time{}
 	}
 	return e.info.ModTime().UTC()
 }

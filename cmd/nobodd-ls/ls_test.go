@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"nobodd/internal/image"
 )
 
 func TestDateText(t *testing.T) {
@@ -60,6 +62,16 @@ func TestPlain(t *testing.T) {
 	} {
 		if got := plain(in); got != want {
 			t.Errorf("plain(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// What a GPT name holds does not break its line.
+func TestPartitionLabel(t *testing.T) {
+	for label, want := range map[string]string{"": "-", "boot part": "boot part", "a\tb\n\x1b[31m": "a?b??[31m"} {
+		rows := partitionRows([]entry{{part: &image.Partition{Num: 1, Label: label}}}, func(int64) string { return "" })
+		if got := rows[1][6]; got != want {
+			t.Errorf("label %q shows as %q, want %q", label, got, want)
 		}
 	}
 }

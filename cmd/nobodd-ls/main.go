@@ -48,7 +48,7 @@ func run(c *cli.Context) error {
 	}
 	l := &lister{
 		all:       c.Bool("all"),
-		recursive: c.Bool("recursive") && !c.Bool("directory"),
+		recursive: c.Bool("recursive"),
 		directory: c.Bool("directory"),
 		follow:    !c.Bool("directory") && !c.Bool("l") && !c.Bool("classify"), // as ls does
 		order:     order,
