@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -35,6 +36,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	collectSeldom(cfg.MaxTransfers)
 	server := New(cfg, d.Log)
+	server.procs.all = runtime.GOMAXPROCS(1)
+	defer runtime.GOMAXPROCS(server.procs.all)
 	served := make(chan error, 1)
 	d.Log.Info("listening on " + conn.LocalAddr().String() + ", " + count(len(cfg.Boards), "board"))
 	go func() { served <- server.Serve(conn) }()

@@ -31,6 +31,7 @@ type Server struct {
 	conn    *listener
 	running int // transfers
 	most    int // of them since none ran
+	procs   processors
 	live    map[route]*transfer
 	stopped bool
 	all     sync.WaitGroup // transfers
@@ -155,6 +156,7 @@ func (s *Server) begin(t *transfer) error {
 	}
 	s.running++
 	s.most = max(s.most, s.running)
+	s.procs.fit(s.running)
 	s.all.Add(1)
 	s.live[t.route] = t
 	return nil
@@ -173,6 +175,7 @@ func (s *Server) end(t *transfer) {
 		}
 		s.most = 0
 	}
+	s.procs.fit(s.running)
 	if s.live[t.route] == t {
 		delete(s.live, t.route)
 	}
