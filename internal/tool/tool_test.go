@@ -31,6 +31,7 @@ func testApp() *cli.App {
 			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r", "R"}},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `ADDRESS`"},
 			&cli.StringFlag{Name: "sort"},
+			&cli.BoolFlag{Name: "sort-all"},
 			&cli.StringSliceFlag{Name: "board", Aliases: []string{"b"}},
 			&cli.IntFlag{Name: "port"},
 		},
@@ -88,6 +89,7 @@ func TestArguments(t *testing.T) {
 		{"--out a --hum --verb", `human-readable h verbose output=a []`},
 		{"-b a,b --board c -b d", `board=a,b board=c board=d []`},
 		{"--port 69", `port=69 []`},
+		{"--sort=size", `sort=size []`}, // though it begins another, too
 	} {
 		status, out, errs := runApp(testApp(), strings.Fields(tt.args)...)
 		if status != 0 || out != tt.want || errs != "" {
