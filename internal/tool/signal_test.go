@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -57,6 +58,10 @@ func TestMain(m *testing.M) {
 
 // TestSignals sends each program a signal whenever it says that it is ready.
 func TestSignals(t *testing.T) {
+	// Under nohup(1) HUP is ignored, which children inherit; of a signal that is caught they get the default.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(caught)
 	for _, tt := range []struct {
 		program string
 		signal  syscall.Signal
