@@ -61,8 +61,9 @@ func (s clusterSet) runs() []run {
 
 // chain follows the chain that begins with cluster first, which must be valid, until it ends or has limit clusters,
 // whichever is sooner, and tells how many clusters it has. What lies behind the limit is not looked
-// at. Beside an error, which is a CorruptError unless the device failed, it gives the clusters before it.
-func (t *table) chain(first uint32, limit int64) (runs []run, n int64, err error) {
+// at. A link to one of the clusters in known, which may be nil, is damage. Beside an error, which is a CorruptError
+// unless the device failed, it gives the clusters before it.
+func (t *table) chain(first uint32, limit int64, known clusterSet) (runs []run, n int64, err error) {
 	var seen clusterSet // made when the chain first goes backwards: only then can it loop
 	for c := first; ; {
 		if k := len(runs); k > 0 && runs[k-1].start+runs[k-1].n == c {
@@ -82,6 +83,9 @@ func (t *table) chain(first uint32, limit int64) (runs []run, n int64, err error
 		}
 		if err := t.checkLink(c, e); err != nil {
 			return runs, n, err
+		}
+		if known != nil && known.has(e) {
+			return runs, n, corruptf(t.linkOff(c), "cluster %d leads to %d, which another chain holds", c, e)
 		}
 		if e <= c && seen == nil {
 			seen = t.newSet()

@@ -199,7 +199,7 @@ func (c *commit) makeRoom(need int64) error {
 // the FATs. After a cut: each file whole or empty, and lost clusters.
 func (c *commit) truncate(links []link) error {
 	for _, n := range c.files {
-		if n.e == nil || n.old == nil {
+		if n.e == nil || n.e.d.cluster(c.v.width) == 0 {
 			continue
 		}
 		d := n.e.d
@@ -330,8 +330,18 @@ func (c *commit) pad(p []byte) []byte {
 	return p
 }
 
-// release is the last step of Commit.
+// release is the last step of Commit. A file that was not replaced, since its source failed, keeps the clusters
+// that it shares with one that was.
 func (c *commit) release() error {
+	table := c.v.table(c.dev)
+	for _, n := range c.files {
+		if n.e == nil || n.switched {
+			continue
+		}
+		if err := c.note(table, c.survey, nil, n.e.d.cluster(c.v.width), 0); err != nil {
+			return err
+		}
+	}
 	var links []link
 	c.eachChange(func(n *node) {
 		if n.switched {

@@ -107,7 +107,7 @@ func (v *FS) extents(t *table, first uint32) ([]extent, error) {
 		return []extent{{v.rootStart, v.rootSize}}, nil
 	}
 	limit := maxDirSize / v.clusterSize
-	runs, n, err := t.chain(first, limit+1)
+	runs, n, err := t.chain(first, limit+1, nil)
 	if err == nil && n > limit {
 		err = corruptf(v.clusterOff(first), "a directory of more than %d entries", maxDirent)
 	}

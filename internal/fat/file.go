@@ -64,7 +64,7 @@ func (v *FS) fileChain(t *table, e *entry) ([]run, error) {
 	if need > int64(v.clusters) {
 		return nil, corruptf(e.off+28, "a size of %d bytes on a volume of %d", e.d.size(), int64(v.clusters)*v.clusterSize)
 	}
-	runs, n, err := t.chain(e.d.cluster(v.width), need)
+	runs, n, err := t.chain(e.d.cluster(v.width), need, nil)
 	if err == nil && n < need {
 		err = corruptf(e.off+28, "the size of %d bytes needs %d clusters, the chain has %d", e.d.size(), need, n)
 	}

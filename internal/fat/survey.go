@@ -5,7 +5,8 @@ package fat
 // survey is what Commit finds out about the volume before it writes.
 type survey struct {
 	used clusterSet // clusters that must not be written: not free in the FAT, or in use all the same
-	kept clusterSet // clusters of the files and directories that stay
+	seen clusterSet // clusters of files and directories
+	kept clusterSet // clusters of those that stay
 	lost clusterSet // clusters that are in use and belong to nothing; nil if they are not needed, or are uncertain
 	free int64      // clusters that the FAT shows as free
 }
@@ -16,7 +17,7 @@ type survey struct {
 // if fewer than need clusters are free.
 func (t *Tx) survey(need int64) (*survey, error) {
 	v := t.v
-	s := &survey{used: v.newSet(), kept: v.newSet(), lost: v.newSet()}
+	s := &survey{used: v.newSet(), seen: v.newSet(), kept: v.newSet(), lost: v.newSet()}
 	table := v.table(v.r)
 	err := table.each(func(c, e uint32) {
 		if e == entryFree {
@@ -37,7 +38,7 @@ func (t *Tx) survey(need int64) (*survey, error) {
 	if err := t.follow(table, s); err != nil {
 		return nil, err
 	}
-	for i, w := range s.kept {
+	for i, w := range s.seen {
 		s.used[i] |= w
 	}
 	return s, nil
@@ -123,30 +124,36 @@ func (v *FS) hides(d *directory) (bool, error) {
 	return false, nil
 }
 
-// note notes the chain that begins with cluster first, as far as it can be followed. Nothing counts as lost
-// if it should have need clusters and has fewer.
+// note notes the chain that begins with cluster first, as far as it can be followed and is not noted yet, so that
+// many chains of the same clusters take no more time than one. Nothing counts as lost if it should have
+// need clusters and has fewer.
 func (t *Tx) note(table *table, s *survey, owner *node, first uint32, need int64) error {
 	if first == 0 && need == 0 {
 		return nil
 	}
-	if !t.v.valid(first) {
+	known := s.seen
+	if owner == nil {
+		known = s.kept // one that stays needs what another one that goes has, too
+	}
+	if !t.v.valid(first) || known.has(first) {
 		s.lost = nil
 		return nil
 	}
-	runs, n, err := table.chain(first, int64(t.v.clusters))
+	runs, n, err := table.chain(first, int64(t.v.clusters), known)
 	if err != nil && !isCorrupt(err) {
 		return err
 	}
 	if err != nil || n < need {
 		s.lost = nil
 	}
-	set := s.kept
 	if owner != nil {
 		owner.old = append(owner.old, runs...)
-		set = s.used
 	}
 	for _, r := range runs {
-		set.addRun(r)
+		s.seen.addRun(r)
+		if owner == nil {
+			s.kept.addRun(r)
+		}
 		if s.lost != nil {
 			s.lost.removeRun(r)
 		}

@@ -44,3 +44,24 @@ func TestGetAllocs(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A chain is followed no further than to clusters that are known, so that many chains with the same end take
+// no more time than one.
+func TestChainKnown(t *testing.T) {
+	g := &geometry{width: 16, clusters: 10, fats: 1, fatSize: 512}
+	fat := make([]byte, 512)
+	for c := 2; c < 9; c++ {
+		le.PutUint16(fat[2*c:], uint16(c+1))
+	}
+	le.PutUint16(fat[2*9:], 0xFFFF)
+	known := g.newSet()
+	runs, n, err := g.table(bytes.NewReader(fat)).chain(2, 10, known)
+	if len(runs) != 1 || runs[0] != (run{2, 8}) || n != 8 || err != nil {
+		t.Errorf("the whole chain: %v, %d, %v", runs, n, err)
+	}
+	known.add(5)
+	runs, n, err = g.table(bytes.NewReader(fat)).chain(2, 10, known)
+	if len(runs) != 1 || runs[0] != (run{2, 3}) || n != 3 || !isCorrupt(err) {
+		t.Errorf("up to a known cluster: %v, %d, %v", runs, n, err)
+	}
+}

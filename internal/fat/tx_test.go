@@ -592,6 +592,41 @@ func TestCrossLinked(t *testing.T) {
 	}
 }
 
+// A file that is not replaced, since its source failed, keeps what it shares with one that is.
+func TestCrossLinkedSourceFails(t *testing.T) {
+	names := []string{"README.TXT", "fragmented.bin"}
+	for i := range names {
+		for _, order := range [][]int{{0, 1}, {1, 0}} {
+			img, tree := fixtureTree(t, "fat16")
+			entry := func(short string) []byte {
+				return img[bytes.Index(img, []byte(short)):][:32]
+			}
+			copy(entry("README  TXT")[26:32], entry("FRAGME~1BIN")[26:32])
+			tree["README.TXT"] = tree["fragmented.bin"]
+			tree[names[1-i]] = []byte("new")
+			failing := fat.Source{Size: 1, Open: func() (io.ReadCloser, error) { return nil, fs.ErrPermission }}
+			err := change(testimg.Mem(img), int64(len(img)), fat.TxOptions{}, func(tx *fat.Tx) error {
+				for _, k := range order {
+					src := source([]byte("new"))
+					if k == i {
+						src = failing
+					}
+					if err := tx.WriteFile(names[k], src); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if !errors.Is(err, fs.ErrPermission) {
+				t.Errorf("Commit = %v", err)
+			}
+			if err := judge(img, tree, tree); err != nil {
+				t.Errorf("%s is not replaced: %v", names[i], err)
+			}
+		}
+	}
+}
+
 // A file whose chain is marked free is readable as long as its clusters are not given out, and they are not.
 func TestMarkedFree(t *testing.T) {
 	img, tree := fixtureTree(t, "fat16")
