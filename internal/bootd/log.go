@@ -75,6 +75,8 @@ func (e *event) outcome() (level slog.Level, word, text string) {
 		return slog.LevelWarn, "timeout", fmt.Sprintf("%s: %v", after, err)
 	case errors.Is(err, errNotFound):
 		return slog.LevelDebug, "missing", "not found"
+	case errors.Is(err, errBusy): // the server warns of that itself, but not each time
+		return slog.LevelDebug, "refused", "refused: " + errBusy.text
 	case errors.As(err, &why):
 		return slog.LevelWarn, "refused", "refused: " + why.text
 	}

@@ -113,8 +113,7 @@ func (s *Server) accept(r route, packet []byte) {
 	why := (*refusal)(nil)
 	switch {
 	case errors.As(err, &why):
-		s.conn.refuse(r, why)
-		s.log.Info("request refused", "client", r.client, "outcome", why.text)
+		s.refuse(r, req, why)
 		return
 	case err != nil:
 		s.log.Debug("packet ignored", "client", r.client, "bytes", len(packet))
@@ -125,14 +124,20 @@ func (s *Server) accept(r route, packet []byte) {
 	case nil:
 		go s.run(t)
 	case errBusy:
-		s.conn.refuse(r, errBusy)
+		s.refuse(r, req, errBusy)
 		if s.full.now() {
 			s.log.Warn("too many transfers: requests are refused", "max-transfers", s.max())
 		}
-		s.log.Debug("request refused", "client", r.client, "outcome", errBusy.text)
 	default:
 		s.log.Debug("request ignored", "client", r.client, "outcome", err)
 	}
+}
+
+// refuse answers a request that does not become a transfer.
+func (s *Server) refuse(r route, req request, why *refusal) {
+	s.conn.refuse(r, why)
+	e := event{client: r.client, file: req.name, err: why}
+	e.log(s.log)
 }
 
 var errRepeated = errors.New("repeated")

@@ -259,8 +259,8 @@ func TestErrors(t *testing.T) {
 		{string(rrq("89025d75/damaged", "octet", "tsize 0")), "ERROR 0 cannot read file", "error: 89025d75: damaged after 0B in 0.0s: /srv/jammy.img: damaged file system: /srv client="},
 		{string(rrq("89025d75/short", "octet", "blksize 1400")), "OACK blksize=1400", ""},
 		{string(rrq("89025d75/panic", "octet")), "ERROR 0 server error", "error: 89025d75: panic after 0B in 0.0s: internal error: /srv client="},
-		{"\x00\x02x\x00octet\x00", "ERROR 2 read-only server", `outcome="read-only server"`},
-		{"\x00\x01x", "ERROR 4 malformed request", `outcome="malformed request"`},
+		{"\x00\x02x\x00octet\x00", "ERROR 2 read-only server", `warning: -: "" refused: read-only server client=127.0.0.1:`},
+		{"\x00\x01x", "ERROR 4 malformed request", `warning: -: "" refused: malformed request client=127.0.0.1:`},
 		{string(rrq("89025d75/"+strings.Repeat("x", 3000), "octet")), "ERROR 4 malformed request", ""},
 	} {
 		c := d.client(t)
