@@ -129,3 +129,27 @@ func TestLongName(t *testing.T) {
 		}
 	}
 }
+
+// The parts of a long name that are out of order, or too many or too few, are none.
+func TestLongNameBroken(t *testing.T) {
+	d := dirent{}
+	copy(d[:], "SHORT~1 TXT")
+	set := appendSet(nil, strings.Repeat("x", 3*longChars), &d)
+	part := func(i int) *dirent { return (*dirent)(set[i*direntSize:]) }
+	for _, order := range [][]int{{}, {0}, {0, 1}, {1, 2}, {0, 2}, {1, 0, 2}, {0, 2, 1}, {0, 1, 1}, {0, 1, 2, 2}, {0, 0, 1}} {
+		var long longName
+		for _, i := range order {
+			long.add(part(i))
+		}
+		if got := long.name(&d); got != "" {
+			t.Errorf("parts %v: %q", order, got)
+		}
+	}
+	var long longName
+	for _, i := range []int{1, 2, 0, 1, 2} { // what is left of another name before it
+		long.add(part(i))
+	}
+	if got := long.name(&d); got != strings.Repeat("x", 3*longChars) {
+		t.Errorf("behind other parts: %q", got)
+	}
+}
