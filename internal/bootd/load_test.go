@@ -157,6 +157,7 @@ func TestGarbage(t *testing.T) {
 	done := make(chan struct{})
 	c.request("x", "octet", "blksize 1468")
 	c.want("OACK blksize=1468")
+	transfer := c.peer
 	go func() {
 		defer close(done)
 		r := rand.New(rand.NewPCG(1, 2))
@@ -170,7 +171,7 @@ func TestGarbage(t *testing.T) {
 			}
 			to := d.addr
 			if i%2 == 1 {
-				to = c.peer
+				to = transfer
 			}
 			attackers[i%2].conn.WriteToUDPAddrPort(b, to)
 		}
