@@ -341,6 +341,6 @@ func benchPrep(b *bench) error {
 		return err
 	}
 	b.atMost(what, c[0].ms(), 100, "ms")
-	b.atMost(what+", initrd.img copied", c[1].ms(), 400, "ms") // the Python nobodd-prep takes 2 to 4 s
+	b.atMost(what+", initrd.img copied", c[1].ms(), 200, "ms") // a tenth of what the Python nobodd-prep takes at best
 	return nil
 }
