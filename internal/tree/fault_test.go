@@ -228,8 +228,9 @@ func sweep(t *testing.T, s scene, f fault, bin string, img []byte) {
 			if !done {
 				t.Errorf("%s: exit status 0, but not all is new", what)
 			}
-			if n < 3 {
-				t.Errorf("only %d faults", n-1)
+			// strace counts the calls of each thread by itself, and a goroutine may change its thread.
+			if n < 2 {
+				t.Error("no faults")
 			}
 			return
 		}
