@@ -217,6 +217,7 @@ func (s scene) reset(t *testing.T, img []byte) map[string]string {
 
 func sweep(t *testing.T, s scene, f fault, bin string, img []byte) {
 	const most = 500
+	short := 0 // sweeps that met fewer calls than the command makes
 	for n := 1; n < most; n++ {
 		what := fmt.Sprintf("call %d", n)
 		old := s.reset(t, img)
@@ -228,9 +229,13 @@ func sweep(t *testing.T, s scene, f fault, bin string, img []byte) {
 			if !done {
 				t.Errorf("%s: exit status 0, but not all is new", what)
 			}
-			// strace counts the calls of each thread by itself, and a goroutine may change its thread.
-			if n < 2 {
-				t.Error("no faults")
+			if n < 3 {
+				// strace counts the calls of each thread by itself, and a goroutine may change its thread.
+				if short++; short < 10 {
+					n = 0
+					continue
+				}
+				t.Errorf("only %d faults", n-1)
 			}
 			return
 		}
