@@ -34,7 +34,7 @@ var commands = []string{"internal/tool", "internal/tree", "internal/image", "int
 var daemon = []string{"internal/tool", "internal/config", "internal/bootd", "github.com/urfave/cli/v2"}
 
 // testsOnly is what only tests are made of or import.
-var testsOnly = []string{"internal/testimg", "internal/scripttest", "internal/storytest", "internal/installtest", "man"}
+var testsOnly = []string{"internal/testimg", "internal/fatcheck", "internal/scripttest", "internal/storytest", "internal/installtest", "man"}
 
 // forbidden gives what of the standard library a package must not import.
 var forbidden = map[string][]string{
@@ -93,7 +93,7 @@ func TestNothingShipsTestimg(t *testing.T) {
 		t.Fatalf("go list: %v\n%s", err, out)
 	}
 	for _, dep := range strings.Fields(string(out)) {
-		if dep == "testing" || strings.HasPrefix(dep, module+"internal/testimg") || strings.Contains(dep, "rogpeppe") {
+		if dep == "testing" || strings.HasPrefix(dep, module+"internal/testimg") || strings.HasPrefix(dep, module+"internal/fatcheck") || strings.Contains(dep, "rogpeppe") {
 			t.Errorf("a command depends on %s", dep)
 		}
 	}

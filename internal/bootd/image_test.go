@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"nobodd/internal/config"
+	"nobodd/internal/fatcheck"
 	"nobodd/internal/image"
 	"nobodd/internal/testimg"
 )
@@ -37,7 +38,7 @@ func ubuntu(t testing.TB) (path string, tree map[string][]byte) {
 	}
 	defer f.Close()
 	p := parts[0]
-	tree, err = testimg.ReadTree(io.NewSectionReader(f, p.Start*im.SectorSize(), p.Size), p.Size)
+	tree, err = fatcheck.ReadTree(io.NewSectionReader(f, p.Start*im.SectorSize(), p.Size), p.Size)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"nobodd/internal/fat"
+	"nobodd/internal/fatcheck"
 	"nobodd/internal/testimg"
 )
 
@@ -38,14 +39,14 @@ func oldOrNew(got, before, after map[string][]byte) error {
 // judge checks the volume that a cut left behind.
 func judge(img []byte, before, after map[string][]byte) error {
 	dev := testimg.Mem(img)
-	r, err := testimg.CheckFAT(dev, int64(len(img)))
+	r, err := fatcheck.Check(dev, int64(len(img)))
 	if err != nil {
 		return err
 	}
 	if !r.Harmless() {
 		return fmt.Errorf("the checker finds damage: %v", r)
 	}
-	got, err := testimg.ReadTree(dev, int64(len(img)))
+	got, err := fatcheck.ReadTree(dev, int64(len(img)))
 	if err != nil {
 		return err
 	}

@@ -15,10 +15,11 @@ import (
 	"testing"
 
 	"nobodd/internal/fat"
+	"nobodd/internal/fatcheck"
 	"nobodd/internal/testimg"
 )
 
-// model is what a volume should hold, as testimg.ReadTree gives it.
+// model is what a volume should hold, as fatcheck.ReadTree gives it.
 type model map[string][]byte
 
 // find gives the path of name as the model spells it; "" if it is not there.
@@ -169,7 +170,7 @@ func (c *choices) remove(t *testing.T, tx *fat.Tx, m model, name string, all boo
 
 // play makes random changes to img, some of them cut, and compares the volume with the model after each.
 func play(t *testing.T, img []byte, c *choices, steps int, judges ...func(t *testing.T, img []byte, m model, clean bool)) {
-	tree, err := testimg.ReadTree(testimg.Mem(img), int64(len(img)))
+	tree, err := fatcheck.ReadTree(testimg.Mem(img), int64(len(img)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +196,7 @@ func play(t *testing.T, img []byte, c *choices, steps int, judges ...func(t *tes
 			if err := judge(img, before, next); err != nil {
 				t.Errorf("step %d, cut after %d of %d writes: %v", i, n, rec.Len(), err)
 			}
-			if m, err = testimg.ReadTree(testimg.Mem(img), int64(len(img))); err != nil {
+			if m, err = fatcheck.ReadTree(testimg.Mem(img), int64(len(img))); err != nil {
 				t.Fatal(err)
 			}
 			clean = clean && n == rec.Len()

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"nobodd/internal/fat"
+	"nobodd/internal/fatcheck"
 	"nobodd/internal/testimg"
 )
 
@@ -85,12 +86,12 @@ type disk struct {
 
 func (d disk) check(t *testing.T, want map[string][]byte) {
 	t.Helper()
-	got, err := testimg.ReadTree(d, d.size)
+	got, err := fatcheck.ReadTree(d, d.size)
 	if err != nil {
 		t.Fatal(err)
 	}
 	diffTrees(t, got, want)
-	r, err := testimg.CheckFAT(d, d.size)
+	r, err := fatcheck.Check(d, d.size)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"testing/fstest"
 
 	"nobodd/internal/fat"
+	"nobodd/internal/fatcheck"
 	"nobodd/internal/testimg"
 )
 
@@ -33,7 +34,7 @@ func mustOpen(t testing.TB, img []byte) *fat.FS {
 	return v
 }
 
-// readTree reads a volume through v in the form that testimg.ReadTree has.
+// readTree reads a volume through v in the form that fatcheck.ReadTree has.
 func readTree(v *fat.FS) (map[string][]byte, error) {
 	tree := map[string][]byte{}
 	err := fs.WalkDir(v, ".", func(path string, d fs.DirEntry, err error) error {
@@ -79,7 +80,7 @@ func TestReadFixtures(t *testing.T) {
 			if name == "orphans" {
 				return // the other reader calls them damage
 			}
-			want, err := testimg.ReadTree(testimg.Mem(img), int64(len(img)))
+			want, err := fatcheck.ReadTree(testimg.Mem(img), int64(len(img)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -91,7 +92,7 @@ func TestReadFixtures(t *testing.T) {
 			if v.InUse() != strings.HasPrefix(name, "dirty") {
 				t.Errorf("InUse = %v", v.InUse())
 			}
-			r, err := testimg.CheckFAT(testimg.Mem(img), int64(len(img)))
+			r, err := fatcheck.Check(testimg.Mem(img), int64(len(img)))
 			if err != nil {
 				t.Fatal(err)
 			}

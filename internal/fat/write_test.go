@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"nobodd/internal/fat"
+	"nobodd/internal/fatcheck"
 	"nobodd/internal/testimg"
 )
 
@@ -56,7 +57,7 @@ func pattern(n int, seed byte) []byte {
 // check checks img with the independent checker and compares its files with want.
 func check(t *testing.T, img []byte, want map[string][]byte) {
 	t.Helper()
-	r, err := testimg.CheckFAT(testimg.Mem(img), int64(len(img)))
+	r, err := fatcheck.Check(testimg.Mem(img), int64(len(img)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func check(t *testing.T, img []byte, want map[string][]byte) {
 	if !r.Clean() {
 		t.Errorf("the volume is not clean: %v", r)
 	}
-	got, err := testimg.ReadTree(testimg.Mem(img), int64(len(img)))
+	got, err := fatcheck.ReadTree(testimg.Mem(img), int64(len(img)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +75,7 @@ func check(t *testing.T, img []byte, want map[string][]byte) {
 func fixtureTree(t testing.TB, name string) (img []byte, tree map[string][]byte) {
 	t.Helper()
 	img = testimg.Fixture(t, name)
-	tree, err := testimg.ReadTree(testimg.Mem(img), int64(len(img)))
+	tree, err := fatcheck.ReadTree(testimg.Mem(img), int64(len(img)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 // Package testimg holds what the tests of several packages share: disk images made
-// by real formatters, devices that count, record and fail, a FAT reader and checker
-// of its own to judge what internal/fat wrote, and the rule for absent peers.
+// by real formatters, devices that count, record and fail, and the rule for absent peers.
 // Only tests and the development programs below scripts import it.
 package testimg
 

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"nobodd/internal/fatcheck"
 )
 
 // The recipe must still make every image that is here, with the same files in it. Other
@@ -44,9 +46,9 @@ func TestRecipe(t *testing.T) {
 	}
 }
 
-// treeOf gives the files of a FAT volume; nothing for other images and damaged ones.
+// treeOf returns the files of a FAT volume; nothing for other images and damaged ones.
 func treeOf(img []byte) map[string][]byte {
-	tree, err := ReadTree(bytes.NewReader(img), int64(len(img)))
+	tree, err := fatcheck.ReadTree(bytes.NewReader(img), int64(len(img)))
 	if err != nil {
 		return nil
 	}

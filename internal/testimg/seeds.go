@@ -2,7 +2,12 @@
 
 package testimg
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+var le = binary.LittleEndian
 
 // Seeds gives small FAT volumes for fuzz targets to start from: healthy ones of each
 // width, ones with odd names and orphaned entries, and damaged ones.

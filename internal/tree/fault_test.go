@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"nobodd/internal/fatcheck"
 	"nobodd/internal/testimg"
 )
 
@@ -100,12 +101,12 @@ func (s scene) state(t *testing.T, what string) map[string]string {
 	}
 	img, err := os.ReadFile("vol.img")
 	noError(t, err)
-	report, err := testimg.CheckFAT(testimg.Mem(img), int64(len(img)))
+	report, err := fatcheck.Check(testimg.Mem(img), int64(len(img)))
 	noError(t, err)
 	if !report.Harmless() || report.Dirty {
 		t.Fatalf("%s: %v", what, report)
 	}
-	tree, err := testimg.ReadTree(testimg.Mem(img), int64(len(img)))
+	tree, err := fatcheck.ReadTree(testimg.Mem(img), int64(len(img)))
 	noError(t, err)
 	for name, data := range tree {
 		state[name] = string(data)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"nobodd/internal/fat"
+	"nobodd/internal/fatcheck"
 	"nobodd/internal/image"
 	"nobodd/internal/testimg"
 )
@@ -32,12 +33,12 @@ func volumeTree(t *testing.T) files {
 	t.Helper()
 	img, err := os.ReadFile("vol.img")
 	must(t, err)
-	report, err := testimg.CheckFAT(testimg.Mem(img), int64(len(img)))
+	report, err := fatcheck.Check(testimg.Mem(img), int64(len(img)))
 	must(t, err)
 	if !report.Clean() {
 		t.Errorf("the volume: %v", report)
 	}
-	all, err := testimg.ReadTree(testimg.Mem(img), int64(len(img)))
+	all, err := fatcheck.ReadTree(testimg.Mem(img), int64(len(img)))
 	must(t, err)
 	f := files{}
 	for name, data := range all {

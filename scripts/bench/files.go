@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 
+	"nobodd/internal/fatcheck"
 	"nobodd/internal/testimg"
 )
 
@@ -234,7 +235,7 @@ func (b *bench) sameFiles(dir, img string) error {
 	if err != nil {
 		return err
 	}
-	tree, err := testimg.ReadTree(f, info.Size())
+	tree, err := fatcheck.ReadTree(f, info.Size())
 	if err != nil {
 		return fmt.Errorf("%s: %w", img, err)
 	}

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-package testimg
+package fatcheck
 
 import (
 	"bytes"
 	"errors"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"nobodd/internal/testimg"
 )
 
 // plain are the volumes that the recipe's tree function filled.
@@ -22,7 +22,7 @@ var plain = []string{
 
 func check(t *testing.T, img []byte) *Report {
 	t.Helper()
-	r, err := CheckFAT(bytes.NewReader(img), int64(len(img)))
+	r, err := Check(bytes.NewReader(img), int64(len(img)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func check(t *testing.T, img []byte) *Report {
 
 func TestFixturesAreClean(t *testing.T) {
 	for _, name := range append([]string{"names"}, plain...) {
-		r := check(t, Fixture(t, name))
+		r := check(t, testimg.Fixture(t, name))
 		if !r.Clean() {
 			t.Errorf("%s: %s", name, r)
 		}
@@ -52,7 +52,7 @@ func TestReadTree(t *testing.T) {
 		"piece1.bin", "piece3.bin", "piece5.bin",
 	}
 	for _, name := range plain {
-		img := Fixture(t, name)
+		img := testimg.Fixture(t, name)
 		tree, err := ReadTree(bytes.NewReader(img), int64(len(img)))
 		if err != nil {
 			t.Fatal(name, err)
@@ -75,7 +75,7 @@ func TestReadTree(t *testing.T) {
 }
 
 func TestReadTreeNames(t *testing.T) {
-	img := Fixture(t, "names")
+	img := testimg.Fixture(t, "names")
 	tree, err := ReadTree(bytes.NewReader(img), int64(len(img)))
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func TestReadTreeNames(t *testing.T) {
 }
 
 // Each row does one damage to a healthy volume, which the checker must name.
-func TestCheckFATFindsDamage(t *testing.T) {
+func TestCheckFindsDamage(t *testing.T) {
 	const rootEnd = 512 + 2*512 + 64*32 // of the fixture fat12
 	entry := func(img []byte, short string) int {
 		at := bytes.Index(img, []byte(short))
@@ -134,7 +134,7 @@ func TestCheckFATFindsDamage(t *testing.T) {
 			copy(img[second+4*int(le.Uint16(img[at+26:])):], []byte{0, 0, 0, 0})
 		}, "second FAT: /fragmented.bin"},
 	} {
-		img := Fixture(t, tt.fixture)
+		img := testimg.Fixture(t, tt.fixture)
 		tt.damage(img)
 		r := check(t, img)
 		if !slices.ContainsFunc(r.Damage, func(line string) bool { return strings.Contains(line, tt.want) }) {
@@ -146,8 +146,8 @@ func TestCheckFATFindsDamage(t *testing.T) {
 	}
 }
 
-func TestCheckFATLeftovers(t *testing.T) {
-	img := Fixture(t, "fat32")
+func TestCheckLeftovers(t *testing.T) {
+	img := testimg.Fixture(t, "fat32")
 	fat := int(le.Uint16(img[14:])) * 512
 	second := fat + int(le.Uint32(img[36:]))*512
 	last := 4 * 600
@@ -176,67 +176,47 @@ func TestCheckFATLeftovers(t *testing.T) {
 	}
 }
 
-func TestCheckFATRefuses(t *testing.T) {
+func TestCheckRefuses(t *testing.T) {
 	for _, name := range []string{"mbr", "gpt", "pinn", "ubuntu"} {
-		img := Fixture(t, name)
-		if r, err := CheckFAT(bytes.NewReader(img), int64(len(img))); !errors.Is(err, ErrNoFAT) {
+		img := testimg.Fixture(t, name)
+		if r, err := Check(bytes.NewReader(img), int64(len(img))); !errors.Is(err, ErrNotFAT) {
 			t.Errorf("%s: %v, %v", name, r, err)
 		}
 	}
 	for _, img := range [][]byte{nil, make([]byte, 100), make([]byte, 4096)} {
-		if _, err := CheckFAT(bytes.NewReader(img), int64(len(img))); !errors.Is(err, ErrNoFAT) {
+		if _, err := Check(bytes.NewReader(img), int64(len(img))); !errors.Is(err, ErrNotFAT) {
 			t.Errorf("%d zero bytes: %v", len(img), err)
 		}
 	}
 }
 
-// fsck.vfat must agree with CheckFAT about every volume.
-func TestCheckFATAgreesWithFsck(t *testing.T) {
-	NeedPeer(t, "fsck.vfat")
+// fsck.vfat must agree with Check about every volume.
+func TestCheckAgreesWithFsck(t *testing.T) {
+	testimg.NeedPeer(t, "fsck.vfat")
 	for _, name := range append([]string{"names", "orphans"}, plain...) {
 		if strings.HasPrefix(name, "dirty") || name == "fat32-active" {
 			continue // fsck.vfat finds fault with what these are for
 		}
-		path := FixtureFile(t, name)
+		path := testimg.FixtureFile(t, name)
 		err := exec.Command("fsck.vfat", "-n", path).Run()
-		if clean := check(t, Fixture(t, name)).Clean(); clean != (err == nil) {
+		if clean := check(t, testimg.Fixture(t, name)).Clean(); clean != (err == nil) {
 			t.Errorf("%s: clean is %v, fsck.vfat says %v", name, clean, err)
 		}
 	}
 }
 
-func TestSeeds(t *testing.T) {
-	if len(Seeds()) < 10 || len(TableSeeds()) < 7 {
-		t.Errorf("%d and %d seeds", len(Seeds()), len(TableSeeds()))
-	}
-	for i, img := range Seeds() {
-		if _, err := CheckFAT(bytes.NewReader(img), int64(len(img))); err != nil && !errors.Is(err, ErrNoFAT) {
+func TestSeedsAreRead(t *testing.T) {
+	for i, img := range testimg.Seeds() {
+		if _, err := Check(bytes.NewReader(img), int64(len(img))); err != nil && !errors.Is(err, ErrNotFAT) {
 			t.Errorf("seed %d: %v", i, err)
 		}
 	}
 }
 
-func TestFixtureFileIsWhole(t *testing.T) {
-	path := FixtureFile(t, "fat16-4k")
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, Fixture(t, "fat16-4k")) {
-		t.Error("the file is not the fixture")
-	}
-	if filepath.Base(path) != "fat16-4k.img" {
-		t.Errorf("called %s", path)
-	}
-	if _, err := Bytes("nonesuch"); err == nil || !strings.HasPrefix(err.Error(), `no fixture "nonesuch" (there are dirty16, `) {
-		t.Errorf("Bytes of an unknown name: %v", err)
-	}
-}
-
-// FuzzCheckFAT: the second reader itself must survive every image, or it judges nothing.
+// FuzzCheck: the second reader itself must survive every image, or it judges nothing.
 // What is fuzzed are changes to a seed: three bytes of offset, one to put there.
-func FuzzCheckFAT(f *testing.F) {
-	seeds := Seeds()
+func FuzzCheck(f *testing.F) {
+	seeds := testimg.Seeds()
 	if len(seeds) == 0 {
 		f.Fatal("no seeds")
 	}
@@ -250,11 +230,11 @@ func FuzzCheckFAT(f *testing.F) {
 				img[off] = c[len(c)-1]
 			}
 		}
-		r, err := CheckFAT(bytes.NewReader(img), int64(len(img)))
+		r, err := Check(bytes.NewReader(img), int64(len(img)))
 		tree, terr := ReadTree(bytes.NewReader(img), int64(len(img)))
 		if err != nil {
 			if terr == nil {
-				t.Errorf("CheckFAT: %v, but ReadTree gave %d files", err, len(tree))
+				t.Errorf("Check: %v, but ReadTree gave %d files", err, len(tree))
 			}
 			return
 		}
