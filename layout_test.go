@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 	"internal/image":     {"internal/addr", "internal/partition", "internal/fat", "golang.org/x/sys/"},
 	"internal/tree":      {"internal/addr", "internal/image", "internal/fat", "golang.org/x/sys/"},
 	"internal/tool":      {"github.com/urfave/cli/v2", "github.com/dustin/go-humanize", "golang.org/x/sys/"},
-	"internal/config":    {},
+	"internal/config":    {"internal/addr"},
 	"internal/bootd":     {"internal/config", "internal/image", "internal/fat", "internal/addr", "github.com/pin/tftp/v3", "github.com/coreos/go-systemd/v22/", "github.com/dustin/go-humanize", "golang.org/x/net/", "golang.org/x/sys/"},
 }
 

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"nobodd/internal/addr"
 	"nobodd/internal/config"
 )
 
@@ -31,7 +32,7 @@ func board(image string) *config.Config {
 		Listen:       "127.0.0.1",
 		MaxTransfers: 1000,
 		Boards: map[config.Serial]config.Board{
-			serial: {Serial: serial, Image: image, Partition: config.BootPartition},
+			serial: {Serial: serial, Image: image, Partition: addr.Boot},
 		},
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"nobodd/internal/addr"
 	"nobodd/internal/config"
 	"nobodd/internal/fatcheck"
 	"nobodd/internal/image"
@@ -375,12 +376,12 @@ func TestImages(t *testing.T) {
 		partition int
 		name      string // "" for an error
 	}{
-		{"fat32", config.BootPartition, "config.txt"},
+		{"fat32", addr.Boot, "config.txt"},
 		{"fat32", 0, "config.txt"},
 		{"fat32", 1, ""},
-		{"gpt", config.BootPartition, "config.txt"},
-		{"gpt4k", config.BootPartition, "config.txt"},
-		{"mbr", config.BootPartition, "config.txt"},
+		{"gpt", addr.Boot, "config.txt"},
+		{"gpt4k", addr.Boot, "config.txt"},
+		{"mbr", addr.Boot, "config.txt"},
 		{"mbr", 1, "config.txt"},
 		{"mbr", 99, ""},
 		{"ubuntu", 2, ""},

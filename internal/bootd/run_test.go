@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"nobodd/internal/addr"
 	"nobodd/internal/config"
 	"nobodd/internal/testimg"
 )
@@ -389,7 +390,7 @@ func TestCheck(t *testing.T) {
 	path, _ := ubuntu(t)
 	bare := testimg.FixtureFile(t, "fat16")
 	cfg := board(path)
-	cfg.Boards[1] = config.Board{Serial: 1, Image: bare, Partition: config.BootPartition, IP: netip.MustParseAddr("192.168.0.5")}
+	cfg.Boards[1] = config.Board{Serial: 1, Image: bare, Partition: addr.Boot, IP: netip.MustParseAddr("192.168.0.5")}
 	cfg.Boards[2] = config.Board{Serial: 2, Image: "/nonesuch.img"}
 	cfg.Boards[3] = config.Board{Serial: 3, Image: path, Partition: 7}
 	cfg.Boards[4] = config.Board{Serial: 4, Image: path, Partition: 2}

@@ -13,14 +13,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"nobodd/internal/addr"
 )
 
 const (
 	Stdin   = "stdin"   // Config.Listen: the socket on descriptor 0, from inetd
 	Systemd = "systemd" // Config.Listen: the socket that systemd passes
-
-	// BootPartition is the Board.Partition that stands for the image's boot partition.
-	BootPartition = -1
 
 	defaultListen       = "::"
 	defaultPort         = 69
@@ -39,7 +38,7 @@ type Config struct {
 type Board struct {
 	Serial    Serial
 	Image     string     // absolute path
-	Partition int        // 0 to 999, or BootPartition
+	Partition int        // 0 to addr.MaxPart, or addr.Boot
 	IP        netip.Addr // the only client served; the zero Addr for any. Never IPv4 mapped into IPv6
 }
 
@@ -137,7 +136,7 @@ func (l *loader) readIncludes() {
 func (l *loader) board(serial Serial) *draft {
 	d := l.boards[serial]
 	if d == nil {
-		d = &draft{Board: Board{Serial: serial, Partition: BootPartition}}
+		d = &draft{Board: Board{Serial: serial, Partition: addr.Boot}}
 		l.boards[serial] = d
 	}
 	return d
@@ -148,7 +147,7 @@ func (l *loader) board(serial Serial) *draft {
 func (l *loader) override(b Board) {
 	d := l.board(b.Serial)
 	d.Image = b.Image
-	if b.Partition != BootPartition {
+	if b.Partition != addr.Boot {
 		d.Partition = b.Partition
 	}
 	if b.IP.IsValid() {

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"nobodd/internal/addr"
 )
 
 // write makes the files, "NAME\nTEXT", below a directory and gives it.
@@ -221,11 +223,11 @@ func TestParseBoard(t *testing.T) {
 		want    Board
 		wantErr string
 	}{
-		{in: "89025d75,/a.img", want: Board{0x89025d75, "/a.img", BootPartition, netip.Addr{}}},
+		{in: "89025d75,/a.img", want: Board{0x89025d75, "/a.img", addr.Boot, netip.Addr{}}},
 		{in: "1000000089025D75,a.img,2", want: Board{0x89025d75, cwd + "/a.img", 2, netip.Addr{}}},
 		{in: "1,/a,0,192.168.0.5", want: Board{1, "/a", 0, ip}},
-		{in: "1,/a,,::ffff:192.168.0.5", want: Board{1, "/a", BootPartition, ip}},
-		{in: "1,~" + me.Username + "/a,", want: Board{1, filepath.Join(me.HomeDir, "a"), BootPartition, netip.Addr{}}},
+		{in: "1,/a,,::ffff:192.168.0.5", want: Board{1, "/a", addr.Boot, ip}},
+		{in: "1,~" + me.Username + "/a,", want: Board{1, filepath.Join(me.HomeDir, "a"), addr.Boot, netip.Addr{}}},
 		{in: "1", wantErr: `"1" is not SERIAL,IMAGE[,PART[,IP]]`},
 		{in: "", wantErr: `"" is not SERIAL,IMAGE[,PART[,IP]]`},
 		{in: "1,a,1,::1,x", wantErr: `"1,a,1,::1,x" is not SERIAL,IMAGE[,PART[,IP]]`},
@@ -301,7 +303,7 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		for serial, b := range c.Boards {
-			if b.Serial != serial || !filepath.IsAbs(b.Image) || b.Partition < BootPartition || b.Partition > 999 || b.IP.Is4In6() {
+			if b.Serial != serial || !filepath.IsAbs(b.Image) || b.Partition < addr.Boot || b.Partition > addr.MaxPart || b.IP.Is4In6() {
 				t.Errorf("board %s: %+v", serial, b)
 			}
 		}

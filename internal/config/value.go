@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"nobodd/internal/addr"
 )
 
 var (
@@ -47,7 +49,7 @@ func ParseBoard(s string) (Board, error) {
 	if err != nil {
 		return Board{}, err
 	}
-	b := Board{Partition: BootPartition}
+	b := Board{Partition: addr.Boot}
 	if b.Serial, err = ParseSerial(fields[0]); err != nil {
 		return Board{}, err
 	}
@@ -104,10 +106,10 @@ func parseMaxTransfers(s string) (int, error) {
 }
 
 func parsePartition(s string) (int, error) {
-	if n, err := strconv.Atoi(s); isNumber(s) && err == nil && n <= 999 {
+	if n, err := strconv.Atoi(s); isNumber(s) && err == nil && n <= addr.MaxPart {
 		return n, nil
 	}
-	return 0, fmt.Errorf("%q is not a partition number from 0 to 999", s)
+	return 0, fmt.Errorf("%q is not a partition number from 0 to %d", s, addr.MaxPart)
 }
 
 func isNumber(s string) bool {
