@@ -6,6 +6,7 @@ package image
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -187,3 +188,17 @@ func (im *Image) Size() int64 { return im.size }
 
 // IsDevice tells whether the image is a block device, which cannot change its size.
 func (im *Image) IsDevice() bool { return im.block }
+
+// Key returns the identity of the image at path: the same for all names of one file, and
+// for all nodes of one block device. Where nothing is there, the path stands for itself.
+func Key(path string) string {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return "path " + path
+	}
+	st := fi.Sys().(*syscall.Stat_t)
+	if fi.Mode().Type() == fs.ModeDevice {
+		return fmt.Sprintf("device %d", st.Rdev)
+	}
+	return fmt.Sprintf("file %d:%d", st.Dev, st.Ino)
+}

@@ -263,6 +263,42 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
+// All names of one image have one key; other images, and none, have others.
+func TestKey(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for _, name := range []string{"a", "b"} {
+		if err := os.WriteFile(name, []byte("the same"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Symlink("a", "symbolic"), os.Link("a", "hard"), os.Symlink("none", "dangling")); err != nil {
+		t.Fatal(err)
+	}
+	for name, same := range map[string]bool{
+		"a": true, "./a": true, filepath.Join(dir, "a"): true, "symbolic": true, "hard": true,
+		"b": false, "none": false, "dangling": false, ".": false, "/dev/null": false,
+	} {
+		if got := Key(name) == Key("a"); got != same {
+			t.Errorf("Key(%q) = %q, Key(a) = %q", name, Key(name), Key("a"))
+		}
+	}
+	if Key("none") == Key("dangling") {
+		t.Errorf("two images that are not there have the key %q", Key("none"))
+	}
+	node := filepath.Join(dir, "node")
+	if err := syscall.Mknod(node, syscall.S_IFBLK|0o600, 7<<8); err != nil {
+		t.Skipf("no block device: %v", err)
+	}
+	other := filepath.Join(dir, "other")
+	if err := syscall.Mknod(other, syscall.S_IFBLK|0o600, 7<<8); err != nil {
+		t.Fatal(err)
+	}
+	if Key(node) != Key(other) {
+		t.Errorf("two nodes of one device have the keys %q and %q", Key(node), Key(other))
+	}
+}
+
 func TestReadOnlyFile(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("root may write every file")
