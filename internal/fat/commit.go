@@ -2,16 +2,7 @@
 
 package fat
 
-import (
-	"errors"
-	"io"
-	"slices"
-)
-
-var (
-	errShrank = errors.New("the source became shorter while it was copied")
-	errGrew   = errors.New("the source became longer while it was copied")
-)
+import "slices"
 
 // commit is a Tx at work.
 type commit struct {
@@ -26,8 +17,8 @@ type commit struct {
 }
 
 // Commit makes the changes. The error is *NoSpaceError or a PathError of a directory without room (nothing
-// was written), a device error, or the joined errors of sources that failed (those files are left
-// as they were; the others are done).
+// was written), or a device error. A source that failed is no error of Commit: its Done is told, its file is left
+// as it was, and the others are done.
 //
 // The writes, in their order, and what the volume holds after a cut:
 //
@@ -41,13 +32,13 @@ type commit struct {
 //
 // With TxOptions.InPlace, if the space does not suffice, there is a step before: the entries of the replaced
 // files are written with no size; sync; their clusters are freed. After a cut these files are empty.
-func (t *Tx) Commit() (err error) {
+func (t *Tx) Commit() error {
 	if t.done {
 		return errCommit
 	}
 	t.done = true
 	defer t.v.forget()
-	defer func() { t.tellSources(err) }()
+	defer t.tellSources()
 	c := &commit{Tx: t, fat: &tableWriter{geometry: t.v.geometry, dev: t.dev}, inUse: t.v.InUse()}
 	if err := c.prepare(); err != nil {
 		return err
@@ -56,40 +47,21 @@ func (t *Tx) Commit() (err error) {
 		return err
 	}
 	if c.idle() {
-		return c.sourceErrors()
+		return nil
 	}
 	if err := c.switchAll(); err != nil {
 		return err
 	}
-	if err := c.release(); err != nil {
-		return err
-	}
-	return c.sourceErrors()
+	return c.release()
 }
 
-// tellSources calls the Done functions.
-func (t *Tx) tellSources(err error) {
+// tellSources calls the Done functions of the files that were written and of the sources that failed.
+func (t *Tx) tellSources() {
 	for _, n := range t.files {
-		switch {
-		case n.src.Done == nil:
-		case n.switched:
-			n.src.Done(nil)
-		case n.err != nil:
-			n.src.Done(n.err)
-		default:
-			n.src.Done(err)
+		if n.switched || n.err != nil {
+			n.src.done(n.err)
 		}
 	}
-}
-
-func (t *Tx) sourceErrors() error {
-	var errs []error
-	for _, n := range t.files {
-		if n.err != nil {
-			errs = append(errs, pathErr("write", n.path, n.err))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // idle tells whether there is nothing to do, maybe since all sources failed.
@@ -276,47 +248,32 @@ func (c *commit) stage() error {
 }
 
 // copyFile writes the source of n into its clusters. An error of the source stands in n.err.
-func (c *commit) copyFile(n *node) error {
-	r, err := n.src.Open()
-	if err != nil {
-		n.err = err
-		return nil
-	}
-	defer r.Close()
+func (c *commit) copyFile(n *node) (err error) {
 	if c.buf == nil {
 		c.buf = make([]byte, copySize)
 	}
-	runs := n.runs
-	var pos int64 // in runs[0]
-	for left := n.src.Size; left > 0; {
-		p := c.buf[:min(left, copySize)]
-		if _, n.err = io.ReadFull(r, p); n.err != nil {
-			if n.err == io.EOF || n.err == io.ErrUnexpectedEOF {
-				n.err = errShrank
-			}
-			return nil
+	runs, pos := n.runs, int64(0)
+	n.err, err = n.src.Copy(c.buf, func(p []byte) (err error) {
+		runs, pos, err = c.writeRuns(c.pad(p), runs, pos)
+		return err
+	})
+	return err
+}
+
+// writeRuns writes p into runs, from byte pos of the first one on, and returns what is left of them.
+func (c *commit) writeRuns(p []byte, runs []run, pos int64) ([]run, int64, error) {
+	for len(p) > 0 {
+		left := int64(runs[0].n)*c.v.clusterSize - pos
+		q := p[:min(int64(len(p)), left)]
+		if err := c.writeAt(q, c.v.clusterOff(runs[0].start)+pos); err != nil {
+			return nil, 0, err
 		}
-		left -= int64(len(p))
-		for p = c.pad(p); len(p) > 0; {
-			size := int64(runs[0].n)*c.v.clusterSize - pos
-			q := p[:min(int64(len(p)), size)]
-			if err := c.writeAt(q, c.v.clusterOff(runs[0].start)+pos); err != nil {
-				return err
-			}
-			p = p[len(q):]
-			if pos += int64(len(q)); int64(len(q)) == size {
-				runs, pos = runs[1:], 0
-			}
+		p = p[len(q):]
+		if pos += int64(len(q)); int64(len(q)) == left {
+			runs, pos = runs[1:], 0
 		}
 	}
-	switch _, err := io.ReadFull(r, c.buf[:1]); err {
-	case io.EOF:
-	case nil:
-		n.err = errGrew
-	default:
-		n.err = err
-	}
-	return nil
+	return runs, pos, nil
 }
 
 // isNew tells whether n gets a new entry: it has none, and no source failed.

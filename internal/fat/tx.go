@@ -57,14 +57,6 @@ type TxOptions struct {
 	Now     time.Time // time stamped on what is made; zero means time.Now
 }
 
-// Source is a file to write.
-type Source struct {
-	Size    int64                         // bytes
-	ModTime time.Time                     // zero: TxOptions.Now
-	Open    func() (io.ReadCloser, error) // called once, during Commit; may be a reader over this same volume
-	Done    func(err error)               // may be nil; called once the file's fate is known: nil after its entry is switched
-}
-
 // Tx collects changes and makes them at Commit. It must be the only one that writes
 // to the volume, and is not for several goroutines.
 type Tx struct {
