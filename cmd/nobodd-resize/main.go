@@ -4,14 +4,11 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
+	"math"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
@@ -28,9 +25,11 @@ func app() *cli.App {
 		Usage:     "grow a disk image, and a partition in it",
 		UsageText: "nobodd-resize [OPTION]... IMAGE SIZE\nnobodd-resize --grow NUM [OPTION]... IMAGE",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "grow", Aliases: []string{"g"}, Usage: "extend partition `NUM` (or last, root) to the end of the image"},
+			&cli.StringFlag{Name: "grow", Aliases: []string{"g"},
+				Usage: "extend partition `NUM` (or last, root) to the end of the image"},
 			&cli.BoolFlag{Name: "shrink", Usage: "allow a smaller size, down to the end of the last partition"},
-			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "change nothing, print the partition table before and after"},
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"},
+				Usage: "change nothing, print the partition table before and after"},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "tell what was done"},
 		},
 		Description: `SIZE is a number of bytes, or one with K, M, G or T (powers of 1024): 16GB. +SIZE
@@ -39,86 +38,88 @@ adds to the present size. An image that is that large already is left alone.`,
 	}
 }
 
+// request is what the command line asks for.
+type request struct {
+	path    string
+	hasSize bool
+	size    int64  // bytes; added to the present size if plus is set
+	plus    bool   //
+	shrink  bool   // the image may become smaller
+	grow    string // number of the partition to extend, or last, root or ""
+}
+
 func run(c *cli.Context) error {
-	path, r, err := operands(c)
+	r, err := parseRequest(c)
 	if err != nil {
 		return err
 	}
-	return tool.At(path, resize(c, path, r))
+	return tool.At(r.path, resize(c, r))
 }
 
-// operands reads the command line.
-func operands(c *cli.Context) (path string, r image.Resize, err error) {
-	r.Shrink = c.Bool("shrink")
+func parseRequest(c *cli.Context) (r request, err error) {
+	r.shrink = c.Bool("shrink")
 	if c.IsSet("grow") {
-		if r.Grow, err = parseGrow(c.String("grow")); err != nil {
-			return "", r, err
+		if r.grow, err = parseGrow(c.String("grow")); err != nil {
+			return r, err
 		}
 	}
-	switch c.NArg() {
-	case 0:
-		return "", r, tool.Usagef("missing IMAGE")
-	case 1:
-		if r.Grow == image.GrowNone {
-			return "", r, tool.Usagef("missing SIZE after '%s'", c.Args().First())
-		}
-		r.KeepSize = true
-	case 2:
-		if r.Size, r.Relative, err = parseSize(c.Args().Get(1)); err != nil {
-			return "", r, err
-		}
-	default:
-		return "", r, tool.Usagef("extra operand '%s'", c.Args().Get(2))
+	args := c.Args()
+	switch {
+	case args.Len() == 0:
+		return r, tool.Usagef("missing IMAGE")
+	case args.Len() == 1 && r.grow == "":
+		return r, tool.Usagef("missing SIZE after '%s'", args.First())
+	case args.Len() > 2:
+		return r, tool.Usagef("extra operand '%s'", args.Get(2))
 	}
-	return c.Args().First(), r, nil
+	r.path = args.First()
+	if args.Len() == 2 {
+		r.hasSize = true
+		r.size, r.plus, err = parseSize(args.Get(1))
+	}
+	return r, err
 }
 
-// parseSize reads a size, relative if a plus sign stands before it.
-func parseSize(s string) (size int64, relative bool, err error) {
-	rest, relative := strings.CutPrefix(s, "+")
+// parseSize reads a size, which a plus sign makes relative.
+func parseSize(s string) (size int64, plus bool, err error) {
+	rest, plus := strings.CutPrefix(s, "+")
 	if size, err = tool.ParseSize(rest); err != nil {
 		return 0, false, tool.Usagef("%s", strings.Replace(err.Error(), "'"+rest+"'", "'"+s+"'", 1))
 	}
-	return size, relative, nil
+	return size, plus, nil
 }
 
-// parseGrow reads the partition that --grow names.
-func parseGrow(s string) (int, error) {
-	switch s {
-	case "last":
-		return image.GrowLast, nil
-	case "root":
-		return image.GrowRoot, nil
-	}
+// parseGrow checks the partition that --grow names.
+func parseGrow(s string) (string, error) {
 	n, err := strconv.ParseUint(s, 10, 32)
-	if err != nil || n < 1 || n > addr.MaxPart {
-		return 0, tool.Usagef("invalid partition '%s' for --grow (a number from 1 to %d, last or root)", s, addr.MaxPart)
+	if s != "last" && s != "root" && (err != nil || n < 1 || n > addr.MaxPart) {
+		return "", tool.Usagef("invalid partition '%s' for --grow (a number from 1 to %d, last or root)", s, addr.MaxPart)
 	}
-	return int(n), nil
+	return s, nil
 }
 
-func resize(c *cli.Context, path string, r image.Resize) error {
+func resize(c *cli.Context, r request) error {
 	mode := image.Write
 	if c.Bool("dry-run") {
 		mode = image.Read
 	}
-	im, err := image.Open(path, mode, tool.Waiting(c, path))
+	im, err := image.Open(r.path, mode, tool.Waiting(c, r.path))
 	if err != nil {
-		return hint(path, err)
+		return hint(r.path, err)
 	}
 	defer im.Close()
-	plan, err := im.PlanResize(r)
+	ch, err := plan(im, r)
 	if err != nil {
 		return err
 	}
 	if c.Bool("dry-run") {
-		return printTables(c.App.Writer, path, plan)
+		return ch.printTables(c.App.Writer, r.path)
 	}
-	if err := im.Resize(plan); err != nil {
+	if err := im.Resize(ch.plan); err != nil {
 		return err
 	}
 	if c.Bool("verbose") {
-		printChanges(c.App.Writer, path, plan)
+		ch.print(c.App.Writer, r.path)
 	}
 	return nil
 }
@@ -131,55 +132,74 @@ func hint(path string, err error) error {
 	return err
 }
 
-// printChanges tells what was done, a line each.
-func printChanges(w io.Writer, path string, p *image.Plan) {
-	path = tool.Printable(path)
+// plan works out what r makes of the image.
+func plan(im *image.Image, r request) (*change, error) {
+	if r.hasSize && !im.Resizable() {
+		return nil, image.ErrFixedSize
+	}
+	parts, err := im.Partitions()
+	if len(parts) == 0 && err != nil {
+		return nil, err
+	} // else damage is no obstacle, or one that the plan finds
+	grow, err := growNumber(parts, im.SectorSize(), r.grow)
+	if err != nil {
+		return nil, err
+	}
+	p, err := im.PlanResize(r.newSize(im.Size()), grow)
+	if err != nil {
+		return nil, err
+	}
+	return newChange(p, parts, im.SectorSize()), nil
+}
+
+// newSize returns the size in bytes that an image of the given size is to have. One that
+// is larger keeps its size, unless it may shrink.
+func (r request) newSize(present int64) int64 {
+	size := r.size
 	switch {
-	case !p.Changes():
-		fmt.Fprintf(w, "%s: already %s, left alone\n", path, tool.FormatSize(p.OldSize))
-	case p.NewSize != p.OldSize:
-		fmt.Fprintf(w, "%s: %s -> %s\n", path, tool.FormatSize(p.OldSize), tool.FormatSize(p.NewSize))
-	case slices.Equal(p.Before, p.After):
-		fmt.Fprintf(w, "%s: the GPT and its backup made right\n", path)
+	case !r.hasSize:
+		return present
+	case r.plus && size > math.MaxInt64-present:
+		return math.MaxInt64
+	case r.plus:
+		return present + size
+	case size < present && !r.shrink:
+		return present
 	}
-	for i, before := range p.Before {
-		if after := p.After[i]; before.Num != 0 && after.Size != before.Size {
-			fmt.Fprintf(w, "%s: partition %d: %s -> %s\n", path, before.Num, tool.FormatSize(before.Size), tool.FormatSize(after.Size))
-		}
-	}
+	return size
 }
 
-// printTables shows what a plan changes: size and partitions before and after.
-func printTables(w io.Writer, path string, p *image.Plan) error {
-	path = tool.Printable(path)
-	table := ""
-	if p.Scheme != "none" {
-		table = fmt.Sprintf(", %s, %d-byte sectors", p.Scheme, p.SectorSize)
+// growNumber returns the number of the partition that --grow means, 0 for none.
+func growNumber(parts []image.Partition, sectorSize int64, grow string) (int, error) {
+	if grow == "" {
+		return 0, nil
 	}
-	fmt.Fprintf(w, "%s before: %d bytes (%s)%s\n", path, p.OldSize, tool.FormatSize(p.OldSize), table)
-	err := printPartitions(w, p.Before)
-	fmt.Fprintf(w, "%s after: %d bytes (%s)%s\n", path, p.NewSize, tool.FormatSize(p.NewSize), table)
-	return errors.Join(err, printPartitions(w, p.After))
-}
-
-// printPartitions prints the columns of nobodd-ls -l: START in sectors, SIZE in bytes.
-func printPartitions(w io.Writer, parts []image.Partition) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(tw, "NUM\tUSE\tFS\tSTART\tSIZE\tTYPE\tLABEL")
-	for _, p := range parts {
-		use, fs := "", ""
-		switch {
-		case p.Boot:
-			use = "boot"
-		case p.Root:
-			use = "root"
-		}
-		if p.FAT != 0 {
-			fs = fmt.Sprint("fat", p.FAT)
-		}
-		fmt.Fprintf(tw, "%d\t%s\t%s\t%d\t%d\t%s\t%s\n", p.Num, orDash(use), orDash(fs), p.Start, p.Size, orDash(p.Type), orDash(tool.Printable(p.Label)))
+	if len(parts) == 1 && parts[0].Num == 0 {
+		return 0, errors.New("there is no partition to grow: " +
+			"the image is one FAT file system without a partition table")
 	}
-	return tw.Flush()
+	num, end := 0, int64(0)
+	switch grow {
+	case "last":
+		for _, p := range parts {
+			if e := p.Start*sectorSize + p.Size; e > end {
+				num, end = p.Num, e
+			}
+		}
+		if num == 0 {
+			return 0, errors.New("there is no partition to grow: the partition table is empty")
+		}
+	case "root":
+		for _, p := range parts {
+			if p.Root {
+				num = p.Num
+			}
+		}
+		if num == 0 {
+			return 0, errors.New("the image has no root partition")
+		}
+	default:
+		return strconv.Atoi(grow)
+	}
+	return num, nil
 }
-
-func orDash(s string) string { return cmp.Or(s, "-") }

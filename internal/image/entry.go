@@ -4,6 +4,6 @@ package image
 
 import "nobodd/internal/fat"
 
-// Entry is what FileInfo.Sys gives (as *Entry) for what a volume holds. Commands know it
+// Entry is what FileInfo.Sys returns (as *Entry) for what a volume holds. Commands know it
 // by this name; they do not import package fat.
 type Entry = fat.Entry

@@ -140,9 +140,9 @@ func TestVolumeErrors(t *testing.T) {
 		"damaged boot":               {damaged, addr.Boot, "partition 1: damaged file system: 9 file allocation tables (byte 16 of the volume)"},
 		"damaged":                    {damaged, 1, "damaged file system: 9 file allocation tables (byte 16 of the volume)"},
 		"truncated inside":           {mbr[:100*512], 1, "damaged file system: truncated: the volume has 131072 bytes, but only 18432 are there (byte 32 of the volume)"},
-		"truncated before":           {mbr[:64*512], 1, "partition 1 lies behind the end of the image, which is truncated"},
-		"truncated before, boot":     {mbr[:64*512], addr.Boot, "no FAT file system in the image: partition 4 lies behind the end of the image, which is truncated"},
-		"behind a damaged record":    {broken, 6, "no partition 6 (the image has 1): damaged partition table: the boot record of a logical partition has no signature (at byte 131072)"},
+		"truncated before":           {mbr[:64*512], 1, "partition 1 starts past the end of the image, which is truncated"},
+		"truncated before, boot":     {mbr[:64*512], addr.Boot, "no FAT file system in the image: partition 4 starts past the end of the image, which is truncated"},
+		"after a damaged record":     {broken, 6, "no partition 6 (the image has 1): damaged partition table: the boot record of a logical partition has no signature (at byte 131072)"},
 		"no boot, a damaged record":  {broken, addr.Boot, "no FAT file system in the image: damaged partition table: the boot record of a logical partition has no signature (at byte 131072)"},
 		"no partition in the table":  {emptyTable(), 1, "no partition 1 (the image has none)"},
 		"no partition, boot":         {emptyTable(), addr.Boot, "no FAT file system in the image"},
@@ -216,7 +216,7 @@ func TestBareOrTable(t *testing.T) {
 	copy(stale[:446], testimg.Fixture(t, "fat12")[:446])
 	im := mustOpen(t, write(t, stale), Read)
 	if _, num, err := im.Volume(addr.Boot); num != 1 || err != nil {
-		t.Errorf("Volume behind a stale boot sector = %d, %v; want 1", num, err)
+		t.Errorf("Volume after a stale boot sector = %d, %v; want 1", num, err)
 	}
 	self := testimg.Fixture(t, "fat12")
 	copy(self[446:], []byte{0x80, 0, 0, 0, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0})
@@ -312,7 +312,7 @@ func TestReadOnlyFile(t *testing.T) {
 	}
 }
 
-// Only an image opened for writing gives volumes that can be written.
+// Only an image opened for writing has volumes that can be written.
 func TestVolumeWritable(t *testing.T) {
 	path := testimg.FixtureFile(t, "mbr")
 	for _, mode := range []Mode{Read, Unlocked, Write} {
@@ -493,7 +493,7 @@ func FuzzImage(f *testing.F) {
 		}
 		defer im.Close()
 		parts, err := im.Partitions()
-		if err != nil && !errors.Is(err, fat.ErrCorrupt) && !errors.Is(err, partition.ErrCorrupt) && !errors.Is(err, ErrNothing) {
+		if err != nil && !errors.Is(err, fat.ErrCorrupt) && !errors.Is(err, partition.ErrCorrupt) && !errors.Is(err, errNothing) {
 			t.Fatalf("Partitions = %v", err)
 		}
 		boot := -1

@@ -4,13 +4,12 @@ package image
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"nobodd/internal/addr"
 	"nobodd/internal/fat"
@@ -29,14 +28,33 @@ type Partition struct {
 	Root  bool   // the root partition
 }
 
+// Use returns what the partition is for: "boot", "root" or "".
+func (p Partition) Use() string {
+	switch {
+	case p.Boot:
+		return "boot"
+	case p.Root:
+		return "root"
+	}
+	return ""
+}
+
+// FS returns the kind of its FAT file system, "fat12", "fat16" or "fat32", or "".
+func (p Partition) FS() string {
+	if p.FAT == 0 {
+		return ""
+	}
+	return "fat" + strconv.Itoa(p.FAT)
+}
+
 var (
-	// ErrNothing: the image is none that the tools can work with.
-	ErrNothing = errors.New("neither a partition table nor a FAT file system")
-	// ErrNoBoot: no partition holds a FAT file system.
-	ErrNoBoot = errors.New("no FAT file system in the image")
+	// errNothing says that the image is none that the tools can work with.
+	errNothing = errors.New("neither a partition table nor a FAT file system")
+	// errNoBoot says that no partition holds a FAT file system.
+	errNoBoot = errors.New("no FAT file system in the image")
 )
 
-// layout is what lies where in an image: a table, or one bare FAT file system.
+// layout is what an image consists of: partitions, or one bare FAT file system.
 type layout struct {
 	table *partition.Table // nil for a bare FAT image
 }
@@ -47,7 +65,7 @@ func (im *Image) readLayout() (*layout, error) {
 	}
 	table, err := im.readTable()
 	if err != nil && !errors.Is(err, partition.ErrNoTable) {
-		return nil, cause(err)
+		return nil, err
 	}
 	if err == nil && (len(table.Partitions) > 0 || table.Damage != nil) {
 		im.layout = &layout{table}
@@ -76,32 +94,32 @@ var packers = []struct{ magic, program string }{
 	{"PK\x03\x04", "unzip"},
 }
 
-// nothing gives ErrNothing, with what to do about an image that is compressed.
+// nothing returns errNothing, with what to do about an image that is compressed.
 func (im *Image) nothing() error {
 	start := make([]byte, 8)
 	n, _ := im.section(0, im.size).ReadAt(start, 0)
 	for _, p := range packers {
 		if bytes.HasPrefix(start[:n], []byte(p.magic)) {
-			return fmt.Errorf("%w: it is compressed, unpack it with %s", ErrNothing, p.program)
+			return fmt.Errorf("%w: it is compressed, unpack it with %s", errNothing, p.program)
 		}
 	}
-	return ErrNothing
+	return errNothing
 }
 
-// readTable reads the partition table. A block device tells the sector size that an
+// readTable reads the partition table. A block device knows the sector size that an
 // MBR counts in. A file's MBR counts in 512 bytes, unless no FAT file system is found
 // so and one is found with 4096.
 func (im *Image) readTable() (*partition.Table, error) {
-	if im.block {
-		if unit, err := unix.IoctlGetInt(int(im.f.Fd()), unix.BLKSSZGET); err == nil {
-			return partition.ReadUnit(im.f, im.size, int64(unit))
+	if d, ok := im.st.(sectored); ok {
+		if unit, err := d.SectorSize(); err == nil {
+			return partition.ReadUnit(im.st, im.size, unit)
 		}
 	}
-	table, err := partition.Read(im.f, im.size)
+	table, err := partition.Read(im.st, im.size)
 	if err != nil || table.Scheme != partition.MBR || im.findFAT(table) {
 		return table, err
 	}
-	large, err := partition.ReadUnit(im.f, im.size, 4096)
+	large, err := partition.ReadUnit(im.st, im.size, 4096)
 	if err == nil && im.findFAT(large) {
 		return large, nil
 	}
@@ -127,7 +145,7 @@ func addressable(t *partition.Table) []partition.Partition {
 	return t.Partitions
 }
 
-// SectorSize is the number of bytes that Partition.Start counts in.
+// SectorSize returns the number of bytes that Partition.Start counts in.
 func (im *Image) SectorSize() int64 {
 	if l, err := im.readLayout(); err == nil && l.table != nil {
 		return l.table.SectorSize
@@ -135,8 +153,8 @@ func (im *Image) SectorSize() int64 {
 	return 512
 }
 
-// Partitions lists the partitions by number; a bare FAT image has one, number 0.
-// Beside an error of a damaged table or volume it gives those that were found.
+// Partitions returns the partitions by number; a bare FAT image has one, number 0.
+// Beside an error of a damaged table or volume it returns those that were found.
 func (im *Image) Partitions() ([]Partition, error) {
 	l, err := im.readLayout()
 	if err != nil {
@@ -158,10 +176,8 @@ func (im *Image) Partitions() ([]Partition, error) {
 		switch {
 		case err == nil:
 			q.FAT = v.Width()
-			if label := v.Label(); label != "" {
-				q.Label = label
-			}
-		case !errors.Is(err, fat.ErrNotFAT) && !errors.Is(err, errBehind):
+			q.Label = cmp.Or(v.Label(), q.Label)
+		case !errors.Is(err, fat.ErrNotFAT) && !errors.Is(err, errPastEnd):
 			errs = append(errs, fmt.Errorf("partition %d: %w", p.Num, err))
 		}
 		q.Boot = !hasBoot && holdsFAT(err)
@@ -172,15 +188,17 @@ func (im *Image) Partitions() ([]Partition, error) {
 	return list, errors.Join(errs...)
 }
 
-// holdsFAT tells from the error of opening a volume whether it is a FAT file system,
-// a damaged one included: the boot partition is not another one for that.
+// holdsFAT reports whether a volume whose opening returned err is a FAT file system,
+// a damaged one included: that does not make another one the boot partition.
 func holdsFAT(err error) bool { return err == nil || errors.Is(err, fat.ErrCorrupt) }
 
-// Volume opens the FAT volume of partition num (addr.Boot for the boot partition) and tells its number.
+// Volume opens the FAT volume of partition num, or of the boot partition if num is
+// addr.Boot, and returns it with its number. It can be written if the image was opened
+// with Write. The table is read, and one sector of each partition up to the one asked for.
+//
 // Errors are causes to be printed after the address: "no partition 7 (the image has 1, 2)",
-// "partition 2 holds no FAT file system", "no FAT file system in the image", "neither a partition table nor a FAT file system".
-// The volume can be written if the image was opened with Write. It reads the table and
-// one sector of each partition up to the one asked for.
+// "partition 2 holds no FAT file system", "no FAT file system in the image", "neither a
+// partition table nor a FAT file system".
 func (im *Image) Volume(num int) (*fat.FS, int, error) {
 	l, err := im.readLayout()
 	if err != nil {
@@ -191,7 +209,7 @@ func (im *Image) Volume(num int) (*fat.FS, int, error) {
 		v, err := fat.Open(im.section(0, im.size), im.size)
 		return v, 0, err
 	case l.table == nil:
-		return nil, 0, fmt.Errorf("no partition %d (the image is one FAT file system without a partition table, number 0)", num)
+		return nil, 0, errBare(num)
 	case num == addr.Boot:
 		return im.bootVolume(l.table)
 	}
@@ -203,7 +221,7 @@ func (im *Image) Volume(num int) (*fat.FS, int, error) {
 	switch {
 	case errors.Is(err, fat.ErrNotFAT):
 		return nil, 0, fmt.Errorf("partition %d holds no FAT file system", num)
-	case errors.Is(err, errBehind):
+	case errors.Is(err, errPastEnd):
 		return nil, 0, fmt.Errorf("partition %d %w", num, err)
 	}
 	return v, num, err
@@ -211,14 +229,14 @@ func (im *Image) Volume(num int) (*fat.FS, int, error) {
 
 // bootVolume opens the first volume that is a FAT file system.
 func (im *Image) bootVolume(t *partition.Table) (*fat.FS, int, error) {
-	none := ErrNoBoot
+	none := errNoBoot
 	for _, p := range addressable(t) {
 		v, err := im.open(p)
 		switch {
 		case err == nil:
 			return v, p.Num, nil
-		case errors.Is(err, errBehind):
-			none = fmt.Errorf("%w: partition %d %w", ErrNoBoot, p.Num, err)
+		case errors.Is(err, errPastEnd):
+			none = fmt.Errorf("%w: partition %d %w", errNoBoot, p.Num, err)
 		case !errors.Is(err, fat.ErrNotFAT):
 			return nil, 0, fmt.Errorf("partition %d: %w", p.Num, err)
 		}
@@ -226,6 +244,12 @@ func (im *Image) bootVolume(t *partition.Table) (*fat.FS, int, error) {
 	return nil, 0, withDamage(none, t)
 }
 
+// errBare is the error for partition num of an image that is one FAT file system.
+func errBare(num int) error {
+	return fmt.Errorf("no partition %d (the image is one FAT file system without a partition table, number 0)", num)
+}
+
+// missing is the error for partition num, which t does not have.
 func missing(num int, t *partition.Table) error {
 	var nums []string
 	for _, p := range t.Partitions {
@@ -241,7 +265,7 @@ func missing(num int, t *partition.Table) error {
 	return withDamage(fmt.Errorf("no partition %d (the image has %s)", num, strings.Join(nums, ", ")), t)
 }
 
-// withDamage adds why a partition may be missing.
+// withDamage adds to err why a partition may be missing.
 func withDamage(err error, t *partition.Table) error {
 	if t.Damage == nil {
 		return err
@@ -249,24 +273,24 @@ func withDamage(err error, t *partition.Table) error {
 	return fmt.Errorf("%w: %w", err, t.Damage)
 }
 
-// errBehind: a partition of which a truncated image has nothing.
-var errBehind = errors.New("lies behind the end of the image, which is truncated")
+// errPastEnd says that a truncated image has nothing of a partition.
+var errPastEnd = errors.New("starts past the end of the image, which is truncated")
 
 // open opens the FAT volume of p, of which the image may hold only the beginning.
 func (im *Image) open(p partition.Partition) (*fat.FS, error) {
 	if p.Start >= im.size {
-		return nil, errBehind
+		return nil, errPastEnd
 	}
 	size := min(p.Size, im.size-p.Start)
 	return fat.Open(im.section(p.Start, size), size)
 }
 
-// section gives the bytes of the image that a volume may read, and may write if the
+// section returns the bytes of the image that a volume may read, and may write if the
 // image is open for that.
 func (im *Image) section(off, size int64) io.ReaderAt {
-	s := section{im.f, off, size}
+	s := section{im.st, off, size}
 	if im.mode == Write {
-		return &device{s}
+		return &writableSection{s}
 	}
 	return &s
 }

@@ -21,7 +21,7 @@ const (
 )
 
 // gptHeader is the sector that holds a GPT header. Setters touch only their own bytes,
-// so what lies behind the known fields survives. Spec: UEFI 2.10, table 5-5.
+// so what follows the known fields survives. Spec: UEFI 2.10, table 5-5.
 type gptHeader []byte
 
 func (h gptHeader) size() int64        { return int64(le.Uint32(h[12:])) } // bytes
@@ -142,13 +142,14 @@ func findGPT(d io.ReaderAt, size int64) (*Table, error) {
 	return nil, corrupt(512, "the MBR announces a GPT, but neither its header nor a backup is there")
 }
 
-// isAbsence tells a GPT that is not there, or not whole, from a disk that cannot be read.
+// isAbsence reports whether err means that a GPT is not there, or not whole, and not that
+// the disk cannot be read.
 func isAbsence(err error) bool { return errors.Is(err, errNoHeader) || errors.Is(err, ErrCorrupt) }
 
 var errNoHeader = errors.New("no GPT header")
 
 // readGPT reads and verifies the header at sector place and its array. The header is
-// given also if only the array is damaged.
+// returned also if only the array is damaged.
 func readGPT(d io.ReaderAt, size, sector int64, place uint64) (*gpt, gptHeader, error) {
 	if place < 1 || place > uint64(size/sector)-1 || size < 2*sector {
 		return nil, nil, errNoHeader
@@ -164,17 +165,18 @@ func readGPT(d io.ReaderAt, size, sector int64, place uint64) (*gpt, gptHeader, 
 	}
 	switch {
 	case h.size() < minHeaderSize || h.size() > sector:
-		return nil, nil, corrupt(off, "the GPT header gives its size as %d bytes", h.size())
+		return nil, nil, corrupt(off, "the GPT header has a size of %d bytes", h.size())
 	case h.sum() != h.crc():
 		return nil, nil, corrupt(off, "the checksum of the GPT header does not match")
 	case h.myLBA() != place:
 		return nil, nil, corrupt(off, "the GPT header is not where it says it is")
 	case h.firstUsable() > h.lastUsable() || h.lastUsable() >= math.MaxInt64/sector:
-		return nil, nil, corrupt(off, "the GPT header gives sectors %d to %d for partitions", h.firstUsable(), h.lastUsable())
+		return nil, nil, corrupt(off, "the GPT header has sectors %d to %d for partitions",
+			h.firstUsable(), h.lastUsable())
 	case h.entrySize() < minGPTEntrySize || h.entrySize()%8 != 0:
-		return nil, nil, corrupt(off, "the GPT header gives the size of an entry as %d bytes", h.entrySize())
+		return nil, nil, corrupt(off, "the GPT header has entries of %d bytes", h.entrySize())
 	case h.entries() > maxGPTArrayBytes/h.entrySize():
-		return nil, nil, corrupt(off, "the GPT header tells of %d entries", h.entries())
+		return nil, nil, corrupt(off, "the GPT header has %d entries", h.entries())
 	}
 	array, err := readArray(d, size, sector, h)
 	if err != nil {
@@ -185,7 +187,7 @@ func readGPT(d io.ReaderAt, size, sector int64, place uint64) (*gpt, gptHeader, 
 
 func readArray(d io.ReaderAt, size, sector int64, h gptHeader) ([]byte, error) {
 	if h.arrayLBA() < 2 || h.arrayLBA() > uint64(size/sector) || h.arrayBytes() > size-int64(h.arrayLBA())*sector {
-		return nil, corrupt(int64(min(h.arrayLBA(), uint64(size/sector)))*sector, "the GPT entries lie outside the disk")
+		return nil, corrupt(int64(min(h.arrayLBA(), uint64(size/sector)))*sector, "the GPT entries are outside the disk")
 	}
 	off := int64(h.arrayLBA()) * sector
 	array, err := readAt(d, off, h.arrayBytes())
@@ -229,7 +231,7 @@ const alignment = 1 << 20
 // planGPT plans the move of the backup to the end of the disk, and the growth of
 // partition num (0 for none) to the last aligned sector before it.
 //
-// The writes in order, and what a cut leaves behind each:
+// The writes in order, and what a cut after each leaves:
 //
 //  1. If the primary is damaged: header and entries, from the backup. The old table.
 //  2. The new backup, its entries and header, in one write at the new end. The old
@@ -238,8 +240,8 @@ const alignment = 1 << 20
 //     The new table; if the disk tears the write, the new table by its backup.
 //  4. The size in the protective MBR. The new table: readers do not depend on it.
 //
-// The first and the second end with a barrier. When the disk is to become shorter that happens behind the last write, so that the
-// primary never tells of sectors that are not there.
+// The first and the second end with a barrier. A disk that is to become shorter does so
+// after the last write, so that the primary never has sectors that are not there.
 func (t *Table) planGPT(next *overlay, num int) error {
 	g := *t.gpt
 	if t.FromBackup {
@@ -286,7 +288,7 @@ func (g *gpt) becomePrimary(next *overlay) error {
 }
 
 // growGPT checks that the partitions end at sector lastUsable or before, and extends
-// partition num in a copy of the entries. It gives the number of bytes of the entries
+// partition num in a copy of the entries. It returns the number of bytes of the entries
 // up to the end of the changed one.
 func (t *Table) growGPT(g *gpt, lastUsable int64, num int) (changed int64, err error) {
 	end := (lastUsable + 1) * g.sector
@@ -299,10 +301,11 @@ func (t *Table) growGPT(g *gpt, lastUsable int64, num int) (changed int64, err e
 	}
 	for _, p := range t.Partitions {
 		if p.End() > end {
-			return 0, fmt.Errorf("partition %d would overlap the backup of the partition table: the image needs %d bytes", p.Num, t.MinSize())
+			return 0, fmt.Errorf("partition %d would overlap the backup of the partition table: the image needs %d bytes",
+				p.Num, t.minSize())
 		}
 		if ok && p.End() > grown.End() {
-			return 0, errBehind(num, p.Num)
+			return 0, errFollowed(num, p.Num)
 		}
 	}
 	end -= end % alignment
@@ -319,8 +322,9 @@ func (g *gpt) writePrimary(next *overlay, n int64) error {
 	data := bytes.Clone(g.header)
 	if n > 0 {
 		arrayLBA := int64(g.header.arrayLBA())
-		if (arrayLBA-2)*g.sector > maxGPTArrayBytes || arrayLBA+g.arraySectors() > max(g.header.firstUsable(), 2+g.arraySectors()) {
-			return corrupt(g.sector, "the GPT entries lie among the partitions")
+		end := max(g.header.firstUsable(), 2+g.arraySectors()) // where partitions may begin
+		if (arrayLBA-2)*g.sector > maxGPTArrayBytes || arrayLBA+g.arraySectors() > end {
+			return corrupt(g.sector, "the GPT entries are among the partitions")
 		}
 		gap, err := readAt(next, 2*g.sector, (arrayLBA-2)*g.sector)
 		if err != nil {
@@ -331,7 +335,7 @@ func (g *gpt) writePrimary(next *overlay, n int64) error {
 	return next.write(g.sector, data)
 }
 
-// writeBackup plans to write the entries at sector backup and the header behind them.
+// writeBackup plans to write the entries at sector backup and the header after them.
 func (g *gpt) writeBackup(next *overlay, backup int64) error {
 	h := gptHeader(bytes.Clone(g.header))
 	h.setMyLBA(backup + g.arraySectors())

@@ -17,7 +17,7 @@ const (
 	entrySize     = 16
 	typeGPT       = 0xee // protective entry
 
-	// maxLogicals bounds a chain of logical partitions: addresses number no more.
+	// maxLogicals bounds a chain of logical partitions, which a hostile disk makes endless.
 	maxLogicals = 1000
 	// maxMBRSectors is what the 32-bit fields of an entry can reach.
 	maxMBRSectors = 1 << 32
@@ -33,8 +33,8 @@ func (b bootRecord) entry(i int) mbrEntry {
 	return mbrEntry(b[entriesOffset+i*entrySize:][:entrySize])
 }
 
-// plausible tells a boot record from a file system's boot sector, which has the same
-// signature but code or text where the entries would be.
+// plausible reports whether b is a boot record rather than the boot sector of a file
+// system, which has the same signature but code or text where the entries would be.
 func (b bootRecord) plausible() bool {
 	for i := range 4 {
 		if flag := b.entry(i)[0]; flag != 0 && flag != 0x80 {
@@ -155,9 +155,9 @@ func (c *ebrChain) read() error {
 		case len(seen) >= maxLogicals:
 			return corrupt(off, "more than %d logical partitions", maxLogicals)
 		case sector >= c.container.end():
-			return corrupt(off, "a logical partition lies outside extended partition %d", c.container.num)
+			return corrupt(off, "a logical partition is outside extended partition %d", c.container.num)
 		case off > c.size-512:
-			return corrupt(off, "the boot record of a logical partition lies behind the end of the disk")
+			return corrupt(off, "the boot record of a logical partition is past the end of the disk")
 		}
 		seen[sector] = true
 		buf, err := readAt(c.d, off, 512)
@@ -180,7 +180,7 @@ func (c *ebrChain) read() error {
 	}
 }
 
-// scan takes the logical partition from the boot record at sector and gives the index
+// scan takes the logical partition from the boot record at sector and returns the index
 // of the link to the next record, -1 at the end of the chain. The third and fourth
 // entry are unused in a sound record, and are looked at as the kernel does.
 func (c *ebrChain) scan(ebr bootRecord, sector int64, parents []entryRef) (link int) {
@@ -196,7 +196,8 @@ func (c *ebrChain) scan(ebr bootRecord, sector int64, parents []entryRef) (link 
 			}
 			continue
 		}
-		p := mbrPlace{num: c.next, start: sector + e.start(), count: e.count(), entry: entryRef{sector * c.unit, i, sector}, parents: parents}
+		p := mbrPlace{num: c.next, start: sector + e.start(), count: e.count(),
+			entry: entryRef{sector * c.unit, i, sector}, parents: parents}
 		if i >= 2 && (p.start < c.container.start || p.end() > c.container.end()) {
 			continue
 		}
@@ -210,7 +211,7 @@ func (c *ebrChain) scan(ebr bootRecord, sector int64, parents []entryRef) (link 
 // planMBR plans the growth of partition num to the end of the disk. A real MBR does
 // not depend on the size of the disk.
 //
-// The writes in order, and what a cut leaves behind each, when the disk is as long as
+// The writes in order, and what a cut after each leaves, when the disk is as long as
 // it is to be:
 //
 //  1. Logical: the extended partition's entry. The old partitions, with more room.
@@ -231,9 +232,10 @@ func (t *Table) planMBR(next *overlay, num int) error {
 	end := next.plan.NewSize / t.SectorSize // in sectors
 	switch {
 	case place.end() > end:
-		return fmt.Errorf("partition %d ends behind the end of the image", num)
+		return fmt.Errorf("partition %d ends past the end of the image", num)
 	case end > maxMBRSectors:
-		return fmt.Errorf("partition %d cannot grow to %d bytes: an MBR reaches %d bytes and no further", num, end*t.SectorSize, maxMBRSectors*t.SectorSize)
+		return fmt.Errorf("partition %d cannot grow to %d bytes: an MBR reaches %d bytes and no further",
+			num, end*t.SectorSize, maxMBRSectors*t.SectorSize)
 	}
 	for _, parent := range place.parents {
 		if err := growEntry(next, parent, end); err != nil {
@@ -244,7 +246,7 @@ func (t *Table) planMBR(next *overlay, num int) error {
 	return growEntry(next, place.entry, end)
 }
 
-// findPlace gives the place of partition num, behind which there must be no other.
+// findPlace returns the place of partition num, which no other may follow.
 func (t *Table) findPlace(num int) (mbrPlace, error) {
 	places := slices.Concat(t.primaries, t.logicals)
 	i := slices.IndexFunc(places, func(p mbrPlace) bool { return p.num == num && !p.extended })
@@ -255,7 +257,7 @@ func (t *Table) findPlace(num int) (mbrPlace, error) {
 	for _, other := range places {
 		isParent := slices.Contains(place.parents, other.entry)
 		if other.end() > place.end() && !isParent {
-			return place, errBehind(num, other.num)
+			return place, errFollowed(num, other.num)
 		}
 	}
 	return place, nil
@@ -269,8 +271,8 @@ func errNoPartition(num int, t *Table) error {
 	return fmt.Errorf("no partition %d (the image has %s)", num, cmp.Or(strings.Join(nums, ", "), "none"))
 }
 
-func errBehind(num, other int) error {
-	return fmt.Errorf("partition %d cannot grow: partition %d lies behind it", num, other)
+func errFollowed(num, other int) error {
+	return fmt.Errorf("partition %d cannot grow: partition %d comes after it", num, other)
 }
 
 // growEntry plans to make the entry end at sector end.

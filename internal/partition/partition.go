@@ -40,10 +40,10 @@ type Partition struct {
 	Name  string // GPT partition name, "" for MBR
 }
 
-// End is the first byte behind the partition.
+// End returns the first byte after the partition.
 func (p Partition) End() int64 { return p.Start + p.Size }
 
-// HoldsSystem tells whether a partition of this type can hold an operating system's
+// HoldsSystem reports whether a partition of this type can hold an operating system's
 // root: its type is not empty, swap, BIOS boot or one meant for FAT.
 func (p Partition) HoldsSystem() bool { return !noSystem[p.Type] }
 
@@ -57,7 +57,7 @@ var noSystem = map[string]bool{
 	"ef": true, // EFI system partition
 
 	"C12A7328-F81F-11D2-BA4B-00A0C93EC93B": true, // EFI system partition
-	"EBD0A0A2-B9E5-4433-87C0-68B6B72699C7": true, // basic data: what partitioning tools give a FAT partition
+	"EBD0A0A2-B9E5-4433-87C0-68B6B72699C7": true, // basic data: the type of a FAT partition
 	"21686148-6449-6E6F-744E-656564454649": true, // BIOS boot
 	"0657FD6D-A4AB-43C4-84E5-0933C84B4F4F": true, // Linux swap
 }
@@ -75,13 +75,13 @@ type Table struct {
 	gpt       *gpt // GPT: the header and array that Partitions were read from
 }
 
-// ErrNoTable: the disk has no partition table.
+// ErrNoTable says that the disk has no partition table.
 var ErrNoTable = errors.New("no partition table")
 
 // ErrCorrupt is matched by every error that reports damage of a table.
 var ErrCorrupt = errors.New("damaged partition table")
 
-// CorruptError tells what is damaged. It matches ErrCorrupt.
+// CorruptError is damage of a table. It matches ErrCorrupt.
 type CorruptError struct {
 	Off int64 // in bytes from the start of the disk: where the damaged structure is
 	Msg string
@@ -98,13 +98,13 @@ func corrupt(off int64, format string, args ...any) error {
 	return &CorruptError{off, fmt.Sprintf(format, args...)}
 }
 
-// Read reads the table of d, which is size bytes long. An MBR does not tell the
+// Read reads the table of d, which is size bytes long. An MBR does not say which
 // sector size it counts in; Read takes 512, ReadUnit lets the caller choose.
 //
 // A GPT is what a protective or hybrid MBR (an entry of type ee) announces; its
 // backup is used if the primary is damaged, and FromBackup is then set. Partitions may
-// overlap and may end behind the end of the disk. An image with the signature of an
-// MBR and no used entry gives an empty table: it may be a bare file system.
+// overlap and may end past the end of the disk. A disk with the signature of an MBR
+// and no used entry has an empty table: it may be a bare file system.
 //
 // Errors: ErrNoTable; *CorruptError if nothing can be read of a table that is there
 // (less damage is in Table.Damage); else the error of d. Read never writes.
@@ -137,7 +137,7 @@ func ReadUnit(d io.ReaderAt, size, unit int64) (*Table, error) {
 	return readMBR(d, size, unit, mbr)
 }
 
-// Find gives the partition with number num.
+// Find returns the partition with number num.
 func (t *Table) Find(num int) (Partition, bool) {
 	for _, p := range t.Partitions {
 		if p.Num == num {

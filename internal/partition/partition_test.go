@@ -35,7 +35,7 @@ func TestReadMBR(t *testing.T) {
 			{Num: 1, Start: 64 * 4096, Size: 64 * 4096, Type: "0c"},
 			{Num: 2, Start: 128 * 4096, Size: 100 * 4096, Type: "83"},
 		}},
-		"gap, type zero and behind the end": {newMBR(512, 256, []part{
+		"gap, type zero and past the end": {newMBR(512, 256, []part{
 			{num: 2, start: 1, count: 9, typ: 0}, {num: 4, start: 4000000000, count: 4000000000, typ: 0x0b},
 		}), 512, []Partition{
 			{Num: 2, Start: 512, Size: 9 * 512, Type: "00"},
@@ -84,7 +84,7 @@ func TestReadNoTable(t *testing.T) {
 	}
 }
 
-// A damaged chain of logical partitions keeps what lies before the damage.
+// A damaged chain of logical partitions keeps what comes before the damage.
 func TestReadDamagedChain(t *testing.T) {
 	disk := func() testimg.Mem {
 		return newMBR(512, 256, []part{{num: 1, start: 8, count: 8, typ: 0x0c}, {num: 2, start: 100, count: 100, typ: 0x05}},
@@ -101,11 +101,11 @@ func TestReadDamagedChain(t *testing.T) {
 		"loop to the first": {func(d testimg.Mem) { setMBR(d, second, 512, part{num: 2, start: 0, count: 9, typ: 5}) }, []int{1, 5, 6},
 			"damaged partition table: the chain of logical partitions is a loop (at byte 51200)"},
 		"outside the container": {func(d testimg.Mem) { setMBR(d, 100, 512, part{num: 2, start: 100, count: 9, typ: 5}) }, []int{1, 5},
-			"damaged partition table: a logical partition lies outside extended partition 2 (at byte 102400)"},
-		"behind the disk": {func(d testimg.Mem) {
+			"damaged partition table: a logical partition is outside extended partition 2 (at byte 102400)"},
+		"past the disk": {func(d testimg.Mem) {
 			setMBR(d, 0, 512, part{num: 2, start: 100, count: 4000000000, typ: 5})
 			setMBR(d, 100, 512, part{num: 2, start: 3000000000, count: 9, typ: 5})
-		}, []int{1, 5}, "damaged partition table: the boot record of a logical partition lies behind the end of the disk (at byte 1536000051200)"},
+		}, []int{1, 5}, "damaged partition table: the boot record of a logical partition is past the end of the disk (at byte 1536000051200)"},
 		"no signature":       {func(d testimg.Mem) { d[second*512+510] = 0 }, []int{1, 5}, "damaged partition table: the boot record of a logical partition has no signature (at byte 66048)"},
 		"no first signature": {func(d testimg.Mem) { d[100*512+510] = 0 }, []int{1}, "damaged partition table: the boot record of a logical partition has no signature (at byte 51200)"},
 	} {
@@ -248,21 +248,21 @@ func TestReadDamagedGPT(t *testing.T) {
 		"header checksums": {both(false, func(h gptHeader) { h[60]++ }),
 			"damaged partition table: the checksum of the GPT header does not match, and there is no whole backup (at byte 512)"},
 		"header size": {both(false, func(h gptHeader) { le.PutUint32(h[12:], 4000000000) }),
-			"damaged partition table: the GPT header gives its size as 4000000000 bytes, and there is no whole backup (at byte 512)"},
+			"damaged partition table: the GPT header has a size of 4000000000 bytes, and there is no whole backup (at byte 512)"},
 		"header place": {both(true, func(h gptHeader) { h.setMyLBA(77) }),
 			"damaged partition table: the GPT header is not where it says it is, and there is no whole backup (at byte 512)"},
 		"entry size zero": {both(true, func(h gptHeader) { le.PutUint32(h[84:], 0) }),
-			"damaged partition table: the GPT header gives the size of an entry as 0 bytes, and there is no whole backup (at byte 512)"},
+			"damaged partition table: the GPT header has entries of 0 bytes, and there is no whole backup (at byte 512)"},
 		"entry size odd": {both(true, func(h gptHeader) { le.PutUint32(h[84:], 132) }),
-			"damaged partition table: the GPT header gives the size of an entry as 132 bytes, and there is no whole backup (at byte 512)"},
+			"damaged partition table: the GPT header has entries of 132 bytes, and there is no whole backup (at byte 512)"},
 		"number of entries": {both(true, func(h gptHeader) { le.PutUint32(h[80:], 4000000000) }),
-			"damaged partition table: the GPT header tells of 4000000000 entries, and there is no whole backup (at byte 512)"},
+			"damaged partition table: the GPT header has 4000000000 entries, and there is no whole backup (at byte 512)"},
 		"entries times size overflow": {both(true, func(h gptHeader) { le.PutUint32(h[80:], 1<<31); le.PutUint32(h[84:], 1<<31) }),
-			"damaged partition table: the GPT header tells of 2147483648 entries, and there is no whole backup (at byte 512)"},
-		"entries behind the disk": {both(true, func(h gptHeader) { le.PutUint64(h[72:], 1<<63) }),
-			"damaged partition table: the GPT entries lie outside the disk, and there is no whole backup (at byte 524288)"},
+			"damaged partition table: the GPT header has 2147483648 entries, and there is no whole backup (at byte 512)"},
+		"entries past the disk": {both(true, func(h gptHeader) { le.PutUint64(h[72:], 1<<63) }),
+			"damaged partition table: the GPT entries are outside the disk, and there is no whole backup (at byte 524288)"},
 		"entries past the end": {both(true, func(h gptHeader) { le.PutUint64(h[72:], 1000) }),
-			"damaged partition table: the GPT entries lie outside the disk, and there is no whole backup (at byte 512000)"},
+			"damaged partition table: the GPT entries are outside the disk, and there is no whole backup (at byte 512000)"},
 		"entry checksums": {func(d testimg.Mem) { d[2*unit]++; d[(1023-32)*unit]++ },
 			"damaged partition table: the checksum of the GPT entries does not match, and there is no whole backup (at byte 1024)"},
 	} {
@@ -382,7 +382,7 @@ func sealAll(img []byte) {
 	}
 }
 
-// fuzzPlan changes a copy of the disk; what is refused leaves nothing behind, and what
+// fuzzPlan changes a copy of the disk; what is refused changes nothing, and what
 // is done is read back as it was planned.
 func fuzzPlan(t *testing.T, img []byte, table *Table, more int64, grow int) {
 	size := int64(len(img))

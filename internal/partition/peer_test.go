@@ -15,7 +15,7 @@ import (
 	"nobodd/internal/testimg"
 )
 
-// sfdiskTable is what sfdisk --json gives.
+// sfdiskTable is what sfdisk --json prints.
 type sfdiskTable struct {
 	PartitionTable struct {
 		Label      string
@@ -26,7 +26,7 @@ type sfdiskTable struct {
 	}
 }
 
-// readBySfdisk gives sfdisk's view of the table, without extended partitions.
+// readBySfdisk returns sfdisk's view of the table, without extended partitions.
 func readBySfdisk(t *testing.T, path string) (label string, parts []Partition) {
 	t.Helper()
 	out, err := exec.Command("sfdisk", "--json", path).Output()

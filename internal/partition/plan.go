@@ -68,7 +68,7 @@ func NewPlan(d io.ReaderAt, size int64, t *Table, newSize int64, grow int) (*Pla
 	if err := t.sound(size); err != nil {
 		return nil, err
 	}
-	if least := t.MinSize(); newSize < least && newSize < size {
+	if least := t.minSize(); newSize < least && newSize < size {
 		return nil, fmt.Errorf("the image cannot be smaller than %d bytes: %s", least, t.tail())
 	}
 	var err error
@@ -104,13 +104,15 @@ func (p *Plan) check(grow int) error {
 	return nil
 }
 
-// sound gives an error if partitions overlap, or if one does not lie whole on the disk
-// of size bytes: larger, that disk would hide that a part of it was lost.
+// sound returns an error if partitions overlap, or if one is not whole on the disk of
+// size bytes: larger, that disk would hide that a part of it was lost.
 func (t *Table) sound(size int64) error {
-	parts := slices.SortedFunc(slices.Values(t.Partitions), func(a, b Partition) int { return cmp.Compare(a.Start, b.Start) })
+	byStart := func(a, b Partition) int { return cmp.Compare(a.Start, b.Start) }
+	parts := slices.SortedFunc(slices.Values(t.Partitions), byStart)
 	for i, p := range parts {
 		if p.End() > size {
-			return fmt.Errorf("partition %d ends at byte %d, but the image has only %d: it is truncated, unpack or copy it again", p.Num, p.End(), size)
+			return fmt.Errorf("partition %d ends at byte %d, but the image has only %d: it is truncated, unpack or copy it again",
+				p.Num, p.End(), size)
 		}
 		if i > 0 && p.Start < parts[i-1].End() {
 			return fmt.Errorf("partitions %d and %d overlap: correct the table with sfdisk first", parts[i-1].Num, p.Num)
@@ -119,9 +121,9 @@ func (t *Table) sound(size int64) error {
 	return nil
 }
 
-// MinSize is the smallest size in bytes that a disk with this table can have: the
-// end of the last partition, and for a GPT what its backup needs behind that.
-func (t *Table) MinSize() int64 {
+// minSize returns the smallest size in bytes that a disk with this table can have: the
+// end of the last partition, and for a GPT what its backup needs after that.
+func (t *Table) minSize() int64 {
 	end := t.SectorSize
 	for _, p := range t.Partitions {
 		end = max(end, p.End())
@@ -136,22 +138,22 @@ func (t *Table) MinSize() int64 {
 	return end
 }
 
-// tail tells what MinSize is about.
+// tail says what ends at minSize.
 func (t *Table) tail() string {
-	last, ok := t.Last()
+	last, ok := t.last()
 	switch {
 	case !ok:
 		return "that is what the partition table needs"
 	case t.Scheme == GPT:
 		return fmt.Sprintf("partition %d and the backup of the table end there", last.Num)
-	case last.End() < t.MinSize():
+	case last.End() < t.minSize():
 		return "an extended partition ends there"
 	}
 	return fmt.Sprintf("partition %d ends there", last.Num)
 }
 
-// Last gives the partition that lies last on the disk.
-func (t *Table) Last() (last Partition, ok bool) {
+// last returns the partition that is last on the disk.
+func (t *Table) last() (last Partition, ok bool) {
 	for _, p := range t.Partitions {
 		if !ok || p.End() > last.End() {
 			last, ok = p, true
@@ -160,13 +162,13 @@ func (t *Table) Last() (last Partition, ok bool) {
 	return last, ok
 }
 
-// Changes tells whether the plan does anything.
+// Changes reports whether the plan does anything.
 func (p *Plan) Changes() bool { return len(p.ops) > 0 }
 
 // Apply carries the plan out. If a step fails it puts everything back as it was, the
 // size too; should that fail as well, what is there is one of the states below.
 //
-// In order, and what a cut leaves behind each:
+// The steps in order, and what a cut after each leaves:
 //
 //  1. The disk is made longer (a damaged primary GPT is repaired before that). The old
 //     table, which does not need the end.
@@ -256,7 +258,7 @@ func (v *overlay) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), eof
 }
 
-// readOld fills p from the disk as it is, and with zeros behind its end.
+// readOld fills p from the disk as it is, and with zeros past its end.
 func (v *overlay) readOld(p []byte, off int64) error {
 	clear(p)
 	n := min(int64(len(p)), v.size-off)

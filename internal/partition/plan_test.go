@@ -75,7 +75,7 @@ func (d *growDisk) resize(size int64) {
 	d.Mem = img
 }
 
-// after gives the state of start after the first n operations. With a seed, sectors
+// after returns the state of start after the first n operations. With a seed, sectors
 // written since the last sync are there or not as it decides.
 func after(start []byte, ops []diskOp, n int, seed uint64) []byte {
 	synced := n
@@ -118,7 +118,7 @@ func mustPlan(t *testing.T, img []byte, unit, size int64, grow int) *Plan {
 // are in(n, unit) of unit bytes.
 func in(n, unit int64) int64 { return n * 512 / unit }
 
-// scaled gives parts that were written down in sectors of 512 bytes.
+// scaled returns parts that were written down in sectors of 512 bytes.
 func scaled(unit int64, parts ...part) []part {
 	for i := range parts {
 		parts[i].start, parts[i].count = in(parts[i].start, unit), in(parts[i].count, unit)
@@ -369,7 +369,7 @@ func checkContained(t *testing.T, table *Table, size int64) {
 	t.Helper()
 	for _, p := range table.Partitions {
 		if p.End() > size {
-			t.Errorf("partition %d reaches behind the end of the disk", p.Num)
+			t.Errorf("partition %d reaches past the end of the disk", p.Num)
 		}
 	}
 	for _, l := range table.logicals {
@@ -456,7 +456,7 @@ func TestPlanFaults(t *testing.T) {
 }
 
 func TestPlanErrors(t *testing.T) {
-	behind := func(unit int64) []byte { // the container ends before the last primary
+	followed := func(unit int64) []byte { // the container ends before the last primary
 		return newMBR(unit, 8192, []part{{num: 3, start: 6000, count: 100, typ: 0x83}, {num: 1, start: 4096, count: 1024, typ: 0x05}},
 			part{start: 4160, count: 100, typ: 0x83}, part{start: 4360, count: 100, typ: 0x83})
 	}
@@ -470,26 +470,26 @@ func TestPlanErrors(t *testing.T) {
 		grow       int
 		want       string
 	}{
-		"mbr no such":            {mbrPrimary(512), 512, 9000, 7, "no partition 7 (the image has 1, 2)"},
-		"gpt no such":            {gptDisk(512), 512, 20000, 3, "no partition 3 (the image has 1, 2)"},
-		"mbr empty":              {newMBR(512, 64, nil), 512, 128, 1, "no partition 1 (the image has none)"},
-		"extended itself":        {mbrLogical(512), 512, 9000, 2, "no partition 2 (the image has 1, 5, 6, 7)"},
-		"mbr behind":             {mbrPrimary(512), 512, 9000, 1, "partition 1 cannot grow: partition 2 lies behind it"},
-		"extended behind":        {mbrLogical(512), 512, 9000, 1, "partition 1 cannot grow: partition 2 lies behind it"},
-		"logical behind":         {mbrLogical(512), 512, 9000, 5, "partition 5 cannot grow: partition 6 lies behind it"},
-		"behind the extended":    {behind(512), 512, 9000, 6, "partition 6 cannot grow: partition 3 lies behind it"},
-		"gpt behind":             {gptDisk(512), 512, 20000, 1, "partition 1 cannot grow: partition 2 lies behind it"},
-		"mbr 2 TiB":              {mbrPrimary(512), 512, 1<<32 + 1, 2, "partition 2 cannot grow to 2199023256064 bytes: an MBR reaches 2199023255552 bytes and no further"},
-		"mbr 16 TiB":             {mbrPrimary(4096), 4096, 1<<32 + 1, 2, "partition 2 cannot grow to 17592186048512 bytes: an MBR reaches 17592186044416 bytes and no further"},
-		"mbr truncated":          {truncated, 512, 7000, 2, "partition 2 ends at byte 4194304, but the image has only 3072000: it is truncated, unpack or copy it again"},
-		"mbr smaller":            {mbrPrimary(512), 512, 8191, 0, "the image cannot be smaller than 4194304 bytes: partition 2 ends there"},
-		"extended smaller":       {mbrOneLogical(512), 512, 8191, 0, "the image cannot be smaller than 4194304 bytes: an extended partition ends there"},
-		"gpt smaller":            {gptDisk(512), 512, 6144 + 32, 0, "the image cannot be smaller than 3162624 bytes: partition 2 and the backup of the table end there"},
-		"gpt smaller, 4096":      {gptDisk(4096), 4096, 768 + 4, 0, "the image cannot be smaller than 3166208 bytes: partition 2 and the backup of the table end there"},
-		"empty table smaller":    {newMBR(512, 64, nil), 512, 0, 0, "the image cannot be smaller than 512 bytes: that is what the partition table needs"},
-		"gpt truncated":          {gptDisk(512)[:5000*512], 512, 6000, 0, "partition 2 ends at byte 3145728, but the image has only 2560000: it is truncated, unpack or copy it again"},
-		"mbr overlap":            {overlap, 512, 9000, 0, "partitions 3 and 1 overlap: correct the table with sfdisk first"},
-		"damaged logical record": {damaged, 512, 9000, 0, "damaged partition table: the boot record of a logical partition has no signature (at byte 2097152)"},
+		"mbr no such":                  {mbrPrimary(512), 512, 9000, 7, "no partition 7 (the image has 1, 2)"},
+		"gpt no such":                  {gptDisk(512), 512, 20000, 3, "no partition 3 (the image has 1, 2)"},
+		"mbr empty":                    {newMBR(512, 64, nil), 512, 128, 1, "no partition 1 (the image has none)"},
+		"extended itself":              {mbrLogical(512), 512, 9000, 2, "no partition 2 (the image has 1, 5, 6, 7)"},
+		"mbr followed":                 {mbrPrimary(512), 512, 9000, 1, "partition 1 cannot grow: partition 2 comes after it"},
+		"extended followed":            {mbrLogical(512), 512, 9000, 1, "partition 1 cannot grow: partition 2 comes after it"},
+		"logical followed":             {mbrLogical(512), 512, 9000, 5, "partition 5 cannot grow: partition 6 comes after it"},
+		"extended followed by another": {followed(512), 512, 9000, 6, "partition 6 cannot grow: partition 3 comes after it"},
+		"gpt followed":                 {gptDisk(512), 512, 20000, 1, "partition 1 cannot grow: partition 2 comes after it"},
+		"mbr 2 TiB":                    {mbrPrimary(512), 512, 1<<32 + 1, 2, "partition 2 cannot grow to 2199023256064 bytes: an MBR reaches 2199023255552 bytes and no further"},
+		"mbr 16 TiB":                   {mbrPrimary(4096), 4096, 1<<32 + 1, 2, "partition 2 cannot grow to 17592186048512 bytes: an MBR reaches 17592186044416 bytes and no further"},
+		"mbr truncated":                {truncated, 512, 7000, 2, "partition 2 ends at byte 4194304, but the image has only 3072000: it is truncated, unpack or copy it again"},
+		"mbr smaller":                  {mbrPrimary(512), 512, 8191, 0, "the image cannot be smaller than 4194304 bytes: partition 2 ends there"},
+		"extended smaller":             {mbrOneLogical(512), 512, 8191, 0, "the image cannot be smaller than 4194304 bytes: an extended partition ends there"},
+		"gpt smaller":                  {gptDisk(512), 512, 6144 + 32, 0, "the image cannot be smaller than 3162624 bytes: partition 2 and the backup of the table end there"},
+		"gpt smaller, 4096":            {gptDisk(4096), 4096, 768 + 4, 0, "the image cannot be smaller than 3166208 bytes: partition 2 and the backup of the table end there"},
+		"empty table smaller":          {newMBR(512, 64, nil), 512, 0, 0, "the image cannot be smaller than 512 bytes: that is what the partition table needs"},
+		"gpt truncated":                {gptDisk(512)[:5000*512], 512, 6000, 0, "partition 2 ends at byte 3145728, but the image has only 2560000: it is truncated, unpack or copy it again"},
+		"mbr overlap":                  {overlap, 512, 9000, 0, "partitions 3 and 1 overlap: correct the table with sfdisk first"},
+		"damaged logical record":       {damaged, 512, 9000, 0, "damaged partition table: the boot record of a logical partition has no signature (at byte 2097152)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			table, err := ReadUnit(testimg.Mem(tt.img), int64(len(tt.img)), tt.unit)

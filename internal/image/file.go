@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package image
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// IsFile reports whether path is an existing file that could be an image: a regular file
+// or a block device, or a symbolic link to one. It is what addr.Parse asks for.
+func IsFile(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && checkKind(fi) == nil
+}
+
+// Key returns the identity of the image at path: the same for all names of one file, and
+// for all nodes of one block device. Where nothing is there, the path stands for itself.
+func Key(path string) string {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return "path " + path
+	}
+	st := fi.Sys().(*syscall.Stat_t)
+	if isBlock(fi) {
+		return fmt.Sprintf("device %d", st.Rdev)
+	}
+	return fmt.Sprintf("file %d:%d", st.Dev, st.Ino)
+}
+
+// checkKind returns an error for what can be no image.
+func checkKind(fi fs.FileInfo) error {
+	switch mode := fi.Mode(); {
+	case mode.IsRegular(), isBlock(fi):
+		return nil
+	case mode.IsDir():
+		return syscall.EISDIR
+	}
+	return errors.New("neither a regular file nor a block device")
+}
+
+func isBlock(fi fs.FileInfo) bool { return fi.Mode().Type() == fs.ModeDevice }
+
+// openedFile is what an open regular file and an open block device have in common.
+type openedFile struct{ f *os.File }
+
+func (o *openedFile) ReadAt(p []byte, off int64) (int, error) {
+	n, err := o.f.ReadAt(p, off)
+	return n, cause(err)
+}
+
+func (o *openedFile) WriteAt(p []byte, off int64) (int, error) {
+	n, err := o.f.WriteAt(p, off)
+	return n, cause(err)
+}
+
+func (o *openedFile) Sync() error  { return cause(o.f.Sync()) }
+func (o *openedFile) Close() error { return cause(o.f.Close()) }
+
+func (o *openedFile) Size() (int64, error) {
+	size, err := o.f.Seek(0, io.SeekEnd) // Stat knows no size of a block device
+	return size, cause(err)
+}
+
+// lock takes the lock of mode, waiting for it if need be. It calls *waiting before it
+// waits, and sets it to nil then.
+func (o *openedFile) lock(mode Mode, waiting *func()) error {
+	how := unix.LOCK_SH
+	switch mode {
+	case Unlocked:
+		return nil
+	case Write:
+		how = unix.LOCK_EX
+	}
+	fd := int(o.f.Fd())
+	err := flock(fd, how|unix.LOCK_NB)
+	if !errors.Is(err, unix.EWOULDBLOCK) {
+		return err
+	}
+	if *waiting != nil {
+		(*waiting)()
+		*waiting = nil
+	}
+	return flock(fd, how)
+}
+
+func flock(fd, how int) error {
+	for {
+		if err := unix.Flock(fd, how); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// isAt reports whether path still leads to the open file.
+func (o *openedFile) isAt(path string) bool {
+	now, err := os.Stat(path)
+	if err != nil {
+		return false // opening it anew says why
+	}
+	mine, err := o.f.Stat()
+	return err != nil || os.SameFile(now, mine)
+}
+
+// regularFile is a Storage whose size can change.
+type regularFile struct{ *openedFile }
+
+func (r regularFile) Truncate(size int64) error { return cause(r.f.Truncate(size)) }
+
+// blockDevice is a Storage that knows its sector size.
+type blockDevice struct{ *openedFile }
+
+func (b blockDevice) SectorSize() (int64, error) {
+	n, err := unix.IoctlGetInt(int(b.f.Fd()), unix.BLKSSZGET)
+	return int64(n), err
+}
+
+// openFile opens the file or block device at path, and locks it as mode asks.
+func openFile(path string, mode Mode, waiting *func()) (*openedFile, error) {
+	fi, err := os.Stat(path)
+	if err == nil {
+		err = checkKind(fi) // before opening: a fifo would block, some devices act on it
+	}
+	if err != nil {
+		return nil, err
+	}
+	flag := os.O_RDONLY
+	if mode == Write {
+		flag = os.O_RDWR
+	}
+	f, err := os.OpenFile(path, flag|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	o := &openedFile{f}
+	if err := o.lock(mode, waiting); err != nil {
+		o.Close()
+		return nil, err
+	}
+	return o, nil
+}
+
+// storage returns the open file as what it is.
+func (o *openedFile) storage() (Storage, error) {
+	fi, err := o.f.Stat()
+	if err == nil {
+		err = checkKind(fi) // the path may have changed its kind before it was opened
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case isBlock(fi):
+		return blockDevice{o}, nil
+	}
+	return regularFile{o}, nil
+}
+
+// cause takes the path and the operation off an error of package os.
+func cause(err error) error {
+	if err == nil || err == io.EOF {
+		return err // most of what reads and writes return, without a search
+	}
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
