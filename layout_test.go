@@ -24,7 +24,8 @@ var allowed = map[string][]string{
 	"internal/tree":      {"internal/addr", "internal/image", "internal/fat", "golang.org/x/sys/"},
 	"internal/tool":      {"github.com/urfave/cli/v2", "github.com/dustin/go-humanize", "golang.org/x/sys/"},
 	"internal/config":    {"internal/addr"},
-	"internal/bootd":     {"internal/config", "internal/image", "internal/fat", "internal/addr", "github.com/pin/tftp/v3", "github.com/coreos/go-systemd/v22/", "github.com/dustin/go-humanize", "golang.org/x/net/", "golang.org/x/sys/"},
+	"internal/tftp":      {"github.com/pin/tftp/v3/netascii", "golang.org/x/sys/"},
+	"internal/bootd":     {"internal/config", "internal/tftp", "internal/image", "internal/fat", "internal/addr", "github.com/pin/tftp/v3", "github.com/coreos/go-systemd/v22/", "github.com/dustin/go-humanize", "golang.org/x/net/", "golang.org/x/sys/"},
 }
 
 // commands is what every command but nobodd-tftpd may import.
@@ -42,6 +43,7 @@ var forbidden = map[string][]string{
 	"internal/fat":       {"os", "net", "log", "log/slog", "syscall"},
 	"internal/addr":      {"os", "net", "log", "log/slog", "syscall"},
 	"internal/config":    {"net/http"},
+	"internal/tftp":      {"log", "log/slog"},
 }
 
 func TestImportsGoOneWay(t *testing.T) {
@@ -103,7 +105,7 @@ func TestNothingShipsTestimg(t *testing.T) {
 func TestOnlyBootdServes(t *testing.T) {
 	for pkg, list := range listImports(t) {
 		name := strings.TrimPrefix(pkg, module)
-		if strings.HasPrefix(name, "scripts/") || name == "internal/bootd" {
+		if strings.HasPrefix(name, "scripts/") || name == "internal/bootd" || name == "internal/tftp" {
 			continue
 		}
 		for _, imp := range list {
