@@ -22,27 +22,24 @@ func shortName(e []byte) (string, bool) {
 			ok = false
 		}
 	}
-	part := func(p []byte, lower bool) string {
-		s := make([]rune, 0, 8)
-		for _, c := range p {
-			s = append(s, charmap.CodePage437.DecodeByte(c))
-		}
-		text := strings.TrimRight(string(s), " ")
-		if lower {
-			text = strings.Map(func(r rune) rune {
-				if r >= 'A' && r <= 'Z' {
-					r += 'a' - 'A'
-				}
-				return r
-			}, text)
-		}
-		return text
-	}
-	name := part(raw[:8], e[12]&0x08 != 0)
-	if ext := part(raw[8:], e[12]&0x10 != 0); ext != "" {
+	name := shortPart(raw[:8], e[12]&0x08 != 0)
+	if ext := shortPart(raw[8:], e[12]&0x10 != 0); ext != "" {
 		name += "." + ext
 	}
 	return name, ok || e[0] == '.'
+}
+
+// shortPart decodes one part of a short name, with its capitals made small if lower is set.
+func shortPart(p []byte, lower bool) string {
+	s := make([]rune, 0, 8)
+	for _, c := range p {
+		r := charmap.CodePage437.DecodeByte(c)
+		if lower && r >= 'A' && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		s = append(s, r)
+	}
+	return strings.TrimRight(string(s), " ")
 }
 
 // longName gathers the long entries in front of a short one.

@@ -27,6 +27,48 @@ type volume struct {
 
 var le = binary.LittleEndian
 
+// bpb is what the boot sector says of the volume's parts, in sectors unless noted.
+type bpb struct {
+	sector, perCluster, reserved, copies int64 // bytes; sectors; sectors; FATs
+	rootEntries, total, fatSectors       int64
+	fat32                                bool
+}
+
+func readBPB(b []byte) bpb {
+	p := bpb{
+		sector:      int64(le.Uint16(b[11:])),
+		perCluster:  int64(b[13]),
+		reserved:    int64(le.Uint16(b[14:])),
+		copies:      int64(b[16]),
+		rootEntries: int64(le.Uint16(b[17:])),
+		total:       int64(le.Uint16(b[19:])),
+		fatSectors:  int64(le.Uint16(b[22:])),
+	}
+	if p.total == 0 {
+		p.total = int64(le.Uint32(b[32:]))
+	}
+	if p.fat32 = p.fatSectors == 0; p.fat32 {
+		p.fatSectors = int64(le.Uint32(b[36:]))
+	}
+	return p
+}
+
+func (p bpb) check(size int64) error {
+	switch {
+	case p.sector < 512 || p.sector > 4096 || bits.OnesCount(uint(p.sector)) != 1:
+		return fmt.Errorf("%w: sector size %d", ErrNotFAT, p.sector)
+	case bits.OnesCount(uint(p.perCluster)) != 1:
+		return fmt.Errorf("%w: %d sectors a cluster", ErrNotFAT, p.perCluster)
+	case p.reserved == 0 || p.copies == 0 || p.fatSectors == 0:
+		return fmt.Errorf("%w: no reserved sectors or no FAT", ErrNotFAT)
+	case p.total*p.sector > size:
+		return fmt.Errorf("%w: %d bytes in %d", ErrNotFAT, p.total*p.sector, size)
+	case p.fat32 && p.rootEntries != 0 || !p.fat32 && p.rootEntries == 0:
+		return fmt.Errorf("%w: %d root entries", ErrNotFAT, p.rootEntries)
+	}
+	return nil
+}
+
 func openVolume(d io.ReaderAt, size int64) (*volume, error) {
 	v := &volume{d: d}
 	var err error
@@ -36,64 +78,46 @@ func openVolume(d io.ReaderAt, size int64) (*volume, error) {
 		}
 		return nil, err
 	}
-	b := v.boot
-	v.sector = int64(le.Uint16(b[11:]))
-	perCluster := int64(b[13])
-	reserved := int64(le.Uint16(b[14:]))
-	copies := int64(b[16])
-	rootEntries := int64(le.Uint16(b[17:]))
-	total := int64(le.Uint16(b[19:]))
-	if total == 0 {
-		total = int64(le.Uint32(b[32:]))
+	p := readBPB(v.boot)
+	if err := p.check(size); err != nil {
+		return nil, err
 	}
-	fatSectors := int64(le.Uint16(b[22:]))
-	fat32 := fatSectors == 0
-	if fat32 {
-		fatSectors = int64(le.Uint32(b[36:]))
-	}
-	switch {
-	case v.sector < 512 || v.sector > 4096 || bits.OnesCount(uint(v.sector)) != 1:
-		return nil, fmt.Errorf("%w: sector size %d", ErrNotFAT, v.sector)
-	case bits.OnesCount(uint(perCluster)) != 1:
-		return nil, fmt.Errorf("%w: %d sectors a cluster", ErrNotFAT, perCluster)
-	case reserved == 0 || copies == 0 || fatSectors == 0:
-		return nil, fmt.Errorf("%w: no reserved sectors or no FAT", ErrNotFAT)
-	case total*v.sector > size:
-		return nil, fmt.Errorf("%w: %d bytes in %d", ErrNotFAT, total*v.sector, size)
-	case fat32 && rootEntries != 0 || !fat32 && rootEntries == 0:
-		return nil, fmt.Errorf("%w: %d root entries", ErrNotFAT, rootEntries)
-	}
-	v.clusterSize = perCluster * v.sector
-	v.rootOff = (reserved + copies*fatSectors) * v.sector
-	v.rootLen = rootEntries * 32
+	v.sector, v.clusterSize = p.sector, p.perCluster*p.sector
+	v.rootOff = (p.reserved + p.copies*p.fatSectors) * v.sector
+	v.rootLen = p.rootEntries * 32
 	v.dataOff = v.rootOff + (v.rootLen+v.sector-1)/v.sector*v.sector
-	if v.dataOff > total*v.sector {
+	if v.dataOff > p.total*v.sector {
 		return nil, fmt.Errorf("%w: no data area", ErrNotFAT)
 	}
-	v.clusters = int((total*v.sector - v.dataOff) / v.clusterSize)
+	v.clusters = int((p.total*v.sector - v.dataOff) / v.clusterSize)
 	switch {
-	case fat32:
-		v.width, v.rootCluster = 32, le.Uint32(b[44:])
+	case p.fat32:
+		v.width, v.rootCluster = 32, le.Uint32(v.boot[44:])
 	case v.clusters < 4085:
 		v.width = 12
 	default:
 		v.width = 16
 	}
-	if int64(v.clusters+2)*int64(v.width) > fatSectors*v.sector*8 {
-		return nil, fmt.Errorf("%w: the FAT is too small for %d clusters", ErrNotFAT, v.clusters)
+	return v, v.readFATs(p)
+}
+
+// readFATs reads the copies of the FAT that are in use.
+func (v *volume) readFATs(p bpb) error {
+	if int64(v.clusters+2)*int64(v.width) > p.fatSectors*v.sector*8 {
+		return fmt.Errorf("%w: the FAT is too small for %d clusters", ErrNotFAT, v.clusters)
 	}
-	inUse, err := v.copiesInUse(copies)
+	inUse, err := v.copiesInUse(p.copies)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, n := range inUse {
-		raw, err := v.read((reserved+n*fatSectors)*v.sector, fatSectors*v.sector)
+		raw, err := v.read((p.reserved+n*p.fatSectors)*v.sector, p.fatSectors*v.sector)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		v.fats = append(v.fats, v.decode(raw))
 	}
-	return v, nil
+	return nil
 }
 
 // copiesInUse returns the numbers of the FATs that count: all, unless FAT32's BPB_ExtFlags
@@ -164,7 +188,8 @@ func (v *volume) reserved() []string {
 	var damage []string
 	for i, fat := range v.fats {
 		if byte(fat[0]) != v.boot[21] {
-			damage = append(damage, fmt.Sprintf("copy %d of the FAT begins with media byte %#x, not %#x", i, byte(fat[0]), v.boot[21]))
+			damage = append(damage,
+				fmt.Sprintf("copy %d of the FAT begins with media byte %#x, not %#x", i, byte(fat[0]), v.boot[21]))
 		}
 		if fat[1] < 2 {
 			damage = append(damage, fmt.Sprintf("copy %d of the FAT has %#x for cluster 1", i, fat[1]))
@@ -192,7 +217,8 @@ func (v *volume) checkInfo(r *Report) {
 		return
 	}
 	info, err := v.read(sector*v.sector, 512)
-	if err != nil || le.Uint32(info) != 0x41615252 || le.Uint32(info[484:]) != 0x61417272 || le.Uint32(info[508:]) != 0xaa550000 {
+	if err != nil || le.Uint32(info) != 0x41615252 || le.Uint32(info[484:]) != 0x61417272 ||
+		le.Uint32(info[508:]) != 0xaa550000 {
 		r.Damage = append(r.Damage, "no FSInfo sector where the boot sector says")
 		return
 	}
