@@ -4,6 +4,7 @@ package fat
 
 import (
 	"cmp"
+	"iter"
 	"math/bits"
 	"slices"
 )
@@ -30,7 +31,7 @@ func (g *geometry) newAllocator(used clusterSet) *allocator {
 	return a
 }
 
-// nextFree gives the first free cluster from c on; false if there is none.
+// nextFree returns the first free cluster from c on; false if there is none.
 func (a *allocator) nextFree(c uint32) (uint32, bool) {
 	for i := int(c / 64); i < len(a.used); i++ {
 		w := ^a.used[i]
@@ -79,7 +80,7 @@ func (a *allocator) alloc(n int64) []run {
 // one finds the first free run of n clusters.
 func (a *allocator) one(n int64) []run {
 	class := bits.Len64(uint64(n)) - 1
-	settled := false // a run of the class, but too short, lies behind
+	settled := false // a run of the class, but too short, was passed
 	for c := a.hint[class]; ; {
 		start, ok := a.nextFree(c)
 		if !ok {
@@ -100,17 +101,19 @@ func (a *allocator) one(n int64) []run {
 // several finds the largest free runs that have n clusters together.
 func (a *allocator) several(n int64) []run {
 	var sum [33]int64 // clusters in runs by the length of their number
-	a.each(func(r run) { sum[bits.Len32(r.n)] += int64(r.n) })
+	for r := range a.runs() {
+		sum[bits.Len32(r.n)] += int64(r.n)
+	}
 	class := len(sum) - 1
 	for left := n - sum[class]; left > 0 && class > 0; left -= sum[class] {
 		class--
 	}
 	var found []run
-	a.each(func(r run) {
+	for r := range a.runs() {
 		if bits.Len32(r.n) >= class {
 			found = append(found, r)
 		}
-	})
+	}
 	slices.SortStableFunc(found, func(a, b run) int { return -cmp.Compare(a.n, b.n) })
 	var runs []run
 	for i, r := range found {
@@ -128,15 +131,19 @@ func (a *allocator) several(n int64) []run {
 	return runs
 }
 
-// each calls f for each free run.
-func (a *allocator) each(f func(run)) {
-	for c := uint32(0); ; {
-		start, ok := a.nextFree(c)
-		if !ok {
-			return
+// runs returns the free runs, in order.
+func (a *allocator) runs() iter.Seq[run] {
+	return func(yield func(run) bool) {
+		for c := uint32(0); ; {
+			start, ok := a.nextFree(c)
+			if !ok {
+				return
+			}
+			n := uint32(a.length(start, a.free))
+			if !yield(run{start, n}) {
+				return
+			}
+			c = start + n
 		}
-		n := uint32(a.length(start, a.free))
-		f(run{start, n})
-		c = start + n
 	}
 }

@@ -60,7 +60,9 @@ func TestAllocAll(t *testing.T) {
 			n := 1 + r.Int64N(min(a.free, 40))
 			var got int64
 			longest := int64(0)
-			a.each(func(r run) { longest = max(longest, int64(r.n)) })
+			for r := range a.runs() {
+				longest = max(longest, int64(r.n))
+			}
 			runs := a.alloc(n)
 			for _, r := range runs {
 				for c := r.start; c < r.start+r.n; c++ {

@@ -3,7 +3,6 @@
 package fat
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -25,12 +24,15 @@ func (b *bootSector) reserved() int64          { return int64(le.Uint16(b[14:]))
 func (b *bootSector) fats() int                { return int(b[16]) }
 func (b *bootSector) rootEntries() int64       { return int64(le.Uint16(b[17:])) }
 func (b *bootSector) media() byte              { return b[21] }
-func (b *bootSector) fatSize16() int64         { return int64(le.Uint16(b[22:])) }
-func (b *bootSector) fatSize32() int64         { return int64(le.Uint32(b[36:])) }
 func (b *bootSector) extFlags() uint16         { return le.Uint16(b[40:]) }
 func (b *bootSector) rootCluster() uint32      { return le.Uint32(b[44:]) }
 func (b *bootSector) fsInfo() int64            { return int64(le.Uint16(b[48:])) }
 
+// fat32 reports whether the boot sector is laid out for FAT32: a 16-bit FAT size of 0
+// says so, whatever the number of clusters.
+func (b *bootSector) fat32() bool { return le.Uint16(b[22:]) == 0 }
+
+// sectors is the size of the volume in sectors: a 16-bit number unless that is 0.
 func (b *bootSector) sectors() int64 {
 	if n := le.Uint16(b[19:]); n != 0 {
 		return int64(n)
@@ -38,9 +40,29 @@ func (b *bootSector) sectors() int64 {
 	return int64(le.Uint32(b[32:]))
 }
 
-// fat32 tells whether the boot sector is laid out for FAT32: a 16-bit FAT size of 0
-// says so, whatever the number of clusters.
-func (b *bootSector) fat32() bool { return b.fatSize16() == 0 }
+// sectorsOff is the offset of the number that sectors returns, for errors.
+func (b *bootSector) sectorsOff() int64 {
+	if le.Uint16(b[19:]) != 0 {
+		return 19
+	}
+	return 32
+}
+
+// fatSectors is the size of one FAT in sectors.
+func (b *bootSector) fatSectors() int64 {
+	if b.fat32() {
+		return int64(le.Uint32(b[36:]))
+	}
+	return int64(le.Uint16(b[22:]))
+}
+
+// fatSizeOff is the offset of the number that fatSectors returns, for errors.
+func (b *bootSector) fatSizeOff() int64 {
+	if b.fat32() {
+		return 36
+	}
+	return 22
+}
 
 // dirty is the flag that Linux sets while it has the volume mounted.
 func (b *bootSector) dirty() bool {
@@ -62,15 +84,18 @@ func (b *bootSector) label() []byte {
 	return label
 }
 
-// named tells whether the boot sector calls itself FAT.
+// named reports whether the boot sector calls itself FAT.
 func (b *bootSector) named() bool {
 	return string(b[54:57]) == "FAT" || string(b[82:85]) == "FAT"
 }
 
-// foreign tells whether another file system with a similar boot sector is there.
+// foreign reports whether it is the boot sector of another file system, which looks alike.
 func (b *bootSector) foreign() bool {
-	oem := b[3:11]
-	return bytes.Equal(oem, []byte("NTFS    ")) || bytes.Equal(oem, []byte("EXFAT   ")) || bytes.Equal(oem, []byte("-FVE-FS-"))
+	switch string(b[3:11]) {
+	case "NTFS    ", "EXFAT   ", "-FVE-FS-":
+		return true
+	}
+	return false
 }
 
 // checkBasics checks the fields that every FAT volume has.
@@ -95,7 +120,7 @@ func (b *bootSector) checkBasics() error {
 	return nil
 }
 
-// geometry is where the parts of a volume lie, in bytes from its start.
+// geometry is where the parts of a volume are, in bytes from its start.
 type geometry struct {
 	width       int
 	sectorSize  int64
@@ -149,53 +174,54 @@ func (b *bootSector) geometry(size int64) (*geometry, error) {
 		sectorSize:  ss,
 		clusterSize: ss * b.sectorsPerCluster(),
 		fatStart:    ss * b.reserved(),
-		fatSize:     ss * b.fatSize16(),
+		fatSize:     ss * b.fatSectors(),
 		fats:        b.fats(),
 		mirror:      true,
 		rootSize:    32 * b.rootEntries(),
-	}
-	if b.fat32() {
-		g.fatSize = ss * b.fatSize32()
 	}
 	total := ss * b.sectors()
 	g.rootStart = g.fatStart + int64(g.fats)*g.fatSize
 	g.dataStart = g.rootStart + (g.rootSize+ss-1)/ss*ss
 	switch {
 	case g.fatSize == 0:
-		return nil, corruptf(22, "a file allocation table of no size")
+		return nil, corruptf(b.fatSizeOff(), "a file allocation table of no size")
 	case total == 0:
-		return nil, corruptf(32, "a volume of no sectors")
+		return nil, corruptf(b.sectorsOff(), "a volume of no sectors")
 	case total > size:
-		return nil, corruptf(32, "truncated: the volume has %d bytes, but only %d are there", total, size)
+		return nil, corruptf(b.sectorsOff(), "truncated: the volume has %d bytes, but only %d are there", total, size)
 	case g.dataStart+g.clusterSize > total:
-		return nil, corruptf(32, "no room for data: it would begin at byte %d of %d", g.dataStart, total)
+		return nil, corruptf(b.sectorsOff(), "no room for data: it would begin at byte %d of %d", g.dataStart, total)
 	}
-	n := (total - g.dataStart) / g.clusterSize
-	if b.fat32() {
+	if err := b.setClusters(g, (total-g.dataStart)/g.clusterSize); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// setClusters fills in what depends on the number of clusters, n, and checks that the FAT has an entry for each.
+func (b *bootSector) setClusters(g *geometry, n int64) error {
+	switch {
+	case b.fat32():
 		if err := b.geometry32(g, n); err != nil {
-			return nil, err
+			return err
 		}
-	} else {
-		switch {
-		case n < minFAT16:
-			g.width = 12
-		case n < minFAT32:
-			g.width = 16
-		default:
-			return nil, corruptf(22, "%d clusters are too many for FAT16", n)
-		}
-		if g.rootSize == 0 {
-			return nil, corruptf(17, "a root directory of no size")
-		}
+	case n >= minFAT32:
+		return corruptf(b.fatSizeOff(), "%d clusters are too many for FAT16", n)
+	case g.rootSize == 0:
+		return corruptf(17, "a root directory of no size")
+	case n < minFAT16:
+		g.width = 12
+	default:
+		g.width = 16
 	}
 	if room := g.fatSize*8/int64(g.width) - 2; n > room {
-		return nil, corruptf(22, "%d clusters, but a file allocation table for %d", n, max(room, 0))
+		return corruptf(b.fatSizeOff(), "%d clusters, but a file allocation table for %d", n, max(room, 0))
 	}
 	g.clusters = uint32(n)
 	if g.width == 32 && !g.valid(g.rootCluster) {
-		return nil, corruptf(44, "root directory at cluster %d of %d", g.rootCluster, n)
+		return corruptf(44, "root directory at cluster %d of %d", g.rootCluster, n)
 	}
-	return g, nil
+	return nil
 }
 
 // geometry32 fills in what only FAT32 has; n is the number of clusters.
@@ -217,7 +243,7 @@ func (b *bootSector) geometry32(g *geometry, n int64) error {
 	return nil
 }
 
-// valid tells whether c is the number of a cluster.
+// valid reports whether c is the number of a cluster.
 func (g *geometry) valid(c uint32) bool { return c >= 2 && c-2 < g.clusters }
 
 // clusterOff is the offset of cluster c, which must be valid.

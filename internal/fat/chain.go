@@ -34,6 +34,13 @@ func (s clusterSet) removeRun(r run) {
 	}
 }
 
+// subtract removes the clusters of o, which may be nil.
+func (s clusterSet) subtract(o clusterSet) {
+	for i, w := range o {
+		s[i] &^= w
+	}
+}
+
 // len counts the clusters.
 func (s clusterSet) len() int64 {
 	n := 0
@@ -43,7 +50,7 @@ func (s clusterSet) len() int64 {
 	return int64(n)
 }
 
-// runs gives the clusters as runs.
+// runs returns the clusters as runs.
 func (s clusterSet) runs() []run {
 	var runs []run
 	for i, w := range s {
@@ -59,10 +66,10 @@ func (s clusterSet) runs() []run {
 	return runs
 }
 
-// chain follows the chain that begins with cluster first, which must be valid, until it ends or has limit clusters,
-// whichever is sooner, and tells how many clusters it has. What lies behind the limit is not looked
-// at. A link to one of the clusters in known, which may be nil, is damage. Beside an error, which is a CorruptError
-// unless the device failed, it gives the clusters before it.
+// chain follows the chain that begins with cluster first, which must be valid, until it ends or has limit
+// clusters, whichever is sooner, and returns its clusters and their number. What comes after the limit is
+// not looked at. A link to one of the clusters in known, which may be nil, is damage. An error is a
+// CorruptError unless the device failed; the clusters before it are returned with it.
 func (t *table) chain(first uint32, limit int64, known clusterSet) (runs []run, n int64, err error) {
 	var seen clusterSet // made when the chain first goes backwards: only then can it loop
 	for c := first; ; {
@@ -116,7 +123,7 @@ func (t *table) checkLink(c, e uint32) error {
 	return corruptf(t.linkOff(c), "cluster %d leads to %d, %s", c, e, t.noCluster())
 }
 
-// linkOff is where c's entry stands, for errors.
+// linkOff is the offset of c's entry on the volume, for errors.
 func (t *table) linkOff(c uint32) int64 { return t.fatOff(t.active) + t.entryOff(c) }
 
 // noCluster is what errors say of a number that is not that of a cluster.

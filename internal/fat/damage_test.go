@@ -24,7 +24,7 @@ func fixture(t testing.TB, name string) image { return testimg.Fixture(t, name) 
 
 func (img image) poke(off int, b ...byte) { copy(img[off:], b) }
 
-// entry gives the directory entry of the short name.
+// entry returns the directory entry of the short name.
 func (img image) entry(t testing.TB, short string) []byte {
 	t.Helper()
 	i := bytes.Index(img, []byte(short))
@@ -67,10 +67,10 @@ func TestOpenDamaged(t *testing.T) {
 		{"root 0", func(img image) image { img.poke(17, 0, 0); return img }, "damaged file system: a root directory of no size (byte 17 of the volume)"},
 		{"media", func(img image) image { img.poke(21, 1); return img }, "damaged file system: media byte 0x01 (byte 21 of the volume)"},
 		{"sectors 0", func(img image) image { img.poke(19, 0, 0); return img }, "damaged file system: a volume of no sectors (byte 32 of the volume)"},
-		{"sectors few", func(img image) image { img.poke(19, 30, 0); return img }, "damaged file system: no room for data: it would begin at byte 35328 of 15360 (byte 32 of the volume)"},
+		{"sectors few", func(img image) image { img.poke(19, 30, 0); return img }, "damaged file system: no room for data: it would begin at byte 35328 of 15360 (byte 19 of the volume)"},
 		{"FAT size", func(img image) image { img.poke(22, 2, 0); return img }, "damaged file system: 4563 clusters, but a file allocation table for 510 (byte 22 of the volume)"},
-		{"FAT size huge", func(img image) image { img.poke(22, 255, 255); return img }, "damaged file system: no room for data: it would begin at byte 67124736 of 2355200 (byte 32 of the volume)"},
-		{"truncated", func(img image) image { return img[:1<<20] }, "damaged file system: truncated: the volume has 2355200 bytes, but only 1048576 are there (byte 32 of the volume)"},
+		{"FAT size huge", func(img image) image { img.poke(22, 255, 255); return img }, "damaged file system: no room for data: it would begin at byte 67124736 of 2355200 (byte 19 of the volume)"},
+		{"truncated", func(img image) image { return img[:1<<20] }, "damaged file system: truncated: the volume has 2355200 bytes, but only 1048576 are there (byte 19 of the volume)"},
 	} {
 		img := tt.damage(fixture(t, "fat16"))
 		_, err := fat.Open(testimg.Mem(img), int64(len(img)))
@@ -86,7 +86,7 @@ func TestOpenDamaged(t *testing.T) {
 		b    []byte
 		want string
 	}{
-		{36, []byte{0, 0, 0, 0}, "damaged file system: a file allocation table of no size (byte 22 of the volume)"},
+		{36, []byte{0, 0, 0, 0}, "damaged file system: a file allocation table of no size (byte 36 of the volume)"},
 		{40, []byte{0x82, 0}, "damaged file system: FAT 2 is active, but there are 2 (byte 40 of the volume)"},
 		{44, []byte{1, 0, 0, 0}, "damaged file system: root directory at cluster 1 of 600 (byte 44 of the volume)"},
 		{44, []byte{0, 0, 0, 1}, "damaged file system: root directory at cluster 16777216 of 600 (byte 44 of the volume)"},
@@ -99,7 +99,7 @@ func TestOpenDamaged(t *testing.T) {
 	}
 }
 
-// A damaged file or directory tells what is wrong when it is opened; all others can be listed and read.
+// A damaged file or directory says what is wrong when it is opened; all others can be listed and read.
 func TestDamagedEntry(t *testing.T) {
 	const last = 4532 // number of the last cluster
 	for _, tt := range []struct {
@@ -136,7 +136,7 @@ func TestDamagedEntry(t *testing.T) {
 			v := mustOpen(t, img)
 			got, err := v.ReadDir(".")
 			if err != nil || len(got) != len(list) {
-				t.Errorf("ReadDir gives %d entries, %v; want %d", len(got), err, len(list))
+				t.Errorf("ReadDir returns %d entries, %v; want %d", len(got), err, len(list))
 			}
 			for _, e := range got {
 				err := readAny(v, e.Name())
@@ -151,7 +151,7 @@ func TestDamagedEntry(t *testing.T) {
 	}
 }
 
-// readAny reads a file or lists a directory, and gives the cause of an error.
+// readAny reads a file or lists a directory, and returns the cause of an error.
 func readAny(v *fat.FS, name string) error {
 	fi, err := v.Stat(name)
 	if err == nil && fi.IsDir() {
@@ -165,7 +165,7 @@ func readAny(v *fat.FS, name string) error {
 	return err
 }
 
-// What lies behind the clusters that a file's size needs is not looked at.
+// What comes after the clusters that a file's size needs is not looked at.
 func TestChainBehindSize(t *testing.T) {
 	img := fixture(t, "fat16")
 	want, err := fs.ReadFile(mustOpen(t, img), "config.txt")
@@ -180,7 +180,7 @@ func TestChainBehindSize(t *testing.T) {
 	}
 }
 
-// A directory whose chain breaks gives the entries before the break, and an error.
+// A directory whose chain breaks shows the entries before the break, and an error.
 func TestDamagedDirectoryChain(t *testing.T) {
 	img, tree := fixtureTree(t, "fat16")
 	if err := change(testimg.Mem(img), int64(len(img)), fat.TxOptions{}, func(tx *fat.Tx) error {
@@ -216,7 +216,7 @@ func TestDamagedDirectoryChain(t *testing.T) {
 			}
 		}
 		if _, err := v.Stat("overlays/nothing"); !errors.Is(err, fat.ErrCorrupt) {
-			t.Errorf("what may stand behind the damage is %v", err)
+			t.Errorf("what may stand after the damage is %v", err)
 		}
 		if got, err := fs.ReadFile(v, "config.txt"); err != nil || !bytes.Equal(got, tree["config.txt"]) {
 			t.Errorf("a neighbour: %v", err)

@@ -4,6 +4,7 @@ package fat
 
 import (
 	"io/fs"
+	"iter"
 	"sync"
 	"time"
 )
@@ -24,7 +25,7 @@ type entry struct {
 	slots int    // number of entries, those of the long name included; they end at slot
 }
 
-// isRoot tells whether e stands for the root directory, which has no entry.
+// isRoot reports whether e stands for the root directory, which has no entry.
 func (e *entry) isRoot() bool { return e.slots == 0 }
 
 // extent is a piece of a directory in one place of the volume.
@@ -39,15 +40,15 @@ type directory struct {
 	extents []extent
 	entries []entry
 	label   *dirent // volume label, if it has one
-	err     error   // damage that keeps entries behind it from being read
-	damage  error   // any damage, even behind the last entry: nothing may be written
-	shared  error   // the damage that another directory has a part in
+	err     error   // damage that keeps the entries after it from being read
+	damage  error   // any damage, even after the last entry: nothing may be written
+	shared  error   // damage: another directory holds some of its clusters
 
 	indexOnce sync.Once
 	index     map[string]int // folded name, long or short: index in entries
 }
 
-// origin tells which entry leads to a directory: two that lead to the same are damage.
+// origin is the entry that leads to a directory: two that lead to the same one are damage.
 type origin struct {
 	dir  uint32 // first cluster of the parent
 	slot int
@@ -56,10 +57,10 @@ type origin struct {
 // rootOrigin is that of the root directory, to which no entry leads.
 var rootOrigin = origin{slot: -1}
 
-// find gives the entry of a name, long or short, in any case; nil if there is none.
+// find returns the entry of a name, long or short, in any case; nil if there is none.
 func (d *directory) find(name string) *entry {
 	d.indexOnce.Do(d.makeIndex)
-	if i, ok := d.index[fold(name)]; ok {
+	if i, ok := d.index[Fold(name)]; ok {
 		return &d.entries[i]
 	}
 	return nil
@@ -69,7 +70,7 @@ func (d *directory) find(name string) *entry {
 func (d *directory) makeIndex() {
 	d.index = make(map[string]int, 2*len(d.entries))
 	put := func(name string, i int) {
-		key := fold(name)
+		key := Fold(name)
 		if _, ok := d.index[key]; !ok {
 			d.index[key] = i
 		}
@@ -100,8 +101,8 @@ func (d *directory) lastCluster(v *FS) uint32 {
 	return uint32((x.off+x.size-v.dataStart)/v.clusterSize) + 1
 }
 
-// extents gives the pieces of the directory that begins with cluster first; 0 is the fixed root
-// directory. Beside an error it gives the pieces before the damage.
+// extents returns the pieces of the directory that begins with cluster first; 0 is the fixed root
+// directory. With an error it returns the pieces before the damage.
 func (v *FS) extents(t *table, first uint32) ([]extent, error) {
 	if first == 0 {
 		return []extent{{v.rootStart, v.rootSize}}, nil
@@ -123,8 +124,8 @@ func (v *FS) extents(t *table, first uint32) ([]extent, error) {
 	return xs, err
 }
 
-// claim notes that the directory that o leads to holds the clusters of xs. It gives the pieces
-// before the first cluster that another directory holds, and an error if there is one. So a walk
+// claim notes that the directory that o leads to holds the clusters of xs. It returns the pieces
+// before the first cluster that another directory holds, with an error if there is one. So a walk
 // over all directories always ends.
 func (v *FS) claim(o origin, xs []extent) ([]extent, error) {
 	for i, x := range xs {
@@ -140,88 +141,119 @@ func (v *FS) claim(o origin, xs []extent) ([]extent, error) {
 	return xs, nil
 }
 
-// scan calls f for each slot from the start up to the end marker; i counts the slots, off is where they
-// stand on the volume. It tells whether there was an end marker.
-func (v *FS) scan(xs []extent, f func(i int, off int64, d *dirent)) (ended bool, err error) {
-	var buf []byte
-	size := int64(minWindow) // read at a time: more while it goes on
-	i := 0
-	for _, x := range xs {
-		for off := int64(0); off < x.size; off += size {
-			if len(buf) > 0 {
-				size = min(2*size, maxWindow)
+// slot is one entry of a directory as stored, free ones and parts of long names included.
+type slot struct {
+	i   int   // number in the directory
+	off int64 // where it stands on the volume
+	d   *dirent
+}
+
+// slots returns all slots of the directory that lies in xs, those after the end marker too. A slot is good until
+// the next one. It ends with the first error, which is one of the device.
+func (v *FS) slots(xs []extent) iter.Seq2[slot, error] {
+	return func(yield func(slot, error) bool) {
+		var buf []byte
+		next := slot{}
+		for _, x := range pieces(xs) {
+			if int64(len(buf)) < x.size {
+				buf = make([]byte, x.size)
 			}
-			if int64(len(buf)) < size {
-				buf = make([]byte, size)
+			next.off = x.off
+			if err := readAt(v.r, buf[:x.size], x.off); err != nil {
+				yield(next, err)
+				return
 			}
-			p := buf[:min(size, x.size-off)]
-			if err := readAt(v.r, p, x.off+off); err != nil {
-				return false, err
-			}
-			for at := 0; at+direntSize <= len(p); at += direntSize {
-				if p[at] == slotEnd {
-					return true, nil
-				}
-				f(i, x.off+off+int64(at), (*dirent)(p[at:]))
-				i++
+			if !next.yieldAll(buf[:x.size], yield) {
+				return
 			}
 		}
 	}
-	return false, nil
+}
+
+// yieldAll yields the slots in b, of which s is the first, and makes s the one after them. It reports whether
+// the loop goes on.
+func (s *slot) yieldAll(b []byte, yield func(slot, error) bool) bool {
+	for ; len(b) >= direntSize; b = b[direntSize:] {
+		s.d = (*dirent)(b)
+		if !yield(*s, nil) {
+			return false
+		}
+		s.i++
+		s.off += direntSize
+	}
+	return true
+}
+
+// pieces cuts xs into pieces to be read at once, which grow, so that a short directory costs a small read.
+func pieces(xs []extent) []extent {
+	var cut []extent
+	size := int64(minWindow)
+	for _, x := range xs {
+		for x.size > 0 {
+			n := min(size, x.size)
+			cut = append(cut, extent{x.off, n})
+			x.off, x.size = x.off+n, x.size-n
+			size = min(2*size, maxWindow)
+		}
+	}
+	return cut
 }
 
 // loadDir reads the directory that begins with cluster first and that o leads to. The error is one
 // of the device; damage stands in directory.err.
 func (v *FS) loadDir(first uint32, o origin) (*directory, error) {
-	t := v.table(v.r)
 	d := &directory{cluster: first, origin: o}
-	xs, err := v.extents(t, first)
+	var err error
+	d.extents, err = v.extents(v.table(v.r), first)
 	if err != nil && !isCorrupt(err) {
 		return nil, err
 	}
-	xs, d.shared = v.claim(o, xs)
-	if d.shared != nil {
-		err = d.shared
-	}
 	d.damage = err
+	if d.extents, err = v.claim(o, d.extents); err != nil {
+		d.shared, d.damage = err, err
+	}
+	ended := false
 	var long longName
-	ended, scanErr := v.scan(xs, func(i int, off int64, e *dirent) {
-		switch {
-		case e[0] == slotDeleted:
-			long.reset()
-		case e.isLong():
-			long.add(e)
-		case e.isVolume():
-			long.reset()
-			if d.label == nil {
-				label := *e
-				d.label = &label
-			}
-		case e.isDot():
-			long.reset()
-		default:
-			d.entries = append(d.entries, newEntry(e, &long, i, off))
-			long.reset()
+	for s, err := range v.slots(d.extents) {
+		if err != nil {
+			return nil, err
 		}
-	})
-	if scanErr != nil {
-		return nil, scanErr
+		if ended = s.d[0] == slotEnd; ended {
+			break
+		}
+		d.add(s, &long)
 	}
 	if !ended {
-		d.err = err
+		d.err = d.damage
 	}
-	d.extents = xs
 	return d, nil
 }
 
-// newEntry makes the entry of the short entry d at slot i and the long name in front of it.
-func newEntry(d *dirent, long *longName, i int, off int64) entry {
-	e := entry{name: long.name(d), d: *d, off: off, slot: i, slots: 1}
+// add takes the next slot; long is what has been read of the long name in front of it.
+func (d *directory) add(s slot, long *longName) {
+	if s.d[0] != slotDeleted && s.d.isLong() {
+		long.add(s.d)
+		return
+	}
+	switch {
+	case s.d[0] == slotDeleted || s.d.isVolume() && d.label != nil:
+	case s.d.isVolume():
+		label := *s.d
+		d.label = &label
+	case !s.d.isDot():
+		d.entries = append(d.entries, newEntry(s, long))
+	}
+	long.reset()
+}
+
+// newEntry makes an entry of the short entry in s and the long name in front of it.
+func newEntry(s slot, long *longName) entry {
+	e := entry{name: long.name(s.d), d: *s.d, off: s.off, slot: s.i, slots: 1}
 	if e.name != "" {
 		e.slots += long.slots
 	}
 	if !usable(e.name) {
-		e.name = decodeShort(d, true)
+		e.name = decodeShort(s.d, true)
 	}
 	return e
 }
@@ -254,7 +286,7 @@ func (i info) Mode() fs.FileMode {
 	return m
 }
 
-// Sys gives the *Entry.
+// Sys returns an *Entry.
 func (i info) Sys() any {
 	d := &i.e.d
 	e := &Entry{

@@ -11,7 +11,7 @@ const direntSize = 32
 
 // First bytes of a directory entry that are not part of a name.
 const (
-	slotEnd     = 0x00 // this entry and all behind it are free
+	slotEnd     = 0x00 // this entry and all after it are free
 	slotDeleted = 0xE5
 	slotKanji   = 0x05 // stands for a name that begins with 0xE5
 )
@@ -89,13 +89,13 @@ func (d *dirent) setAccessed(t time.Time) {
 	le.PutUint16(d[18:], date)
 }
 
-// isDot tells whether d is the entry "." or "..", which are never listed.
+// isDot reports whether d is the entry "." or "..", which are never listed.
 func (d *dirent) isDot() bool {
 	n := string(d[:11])
 	return n == ".          " || n == "..         "
 }
 
-// decodeTime decodes a date and a time of day, in UTC. What lies outside the calendar is moved into it.
+// decodeTime decodes a date and a time of day, in UTC. What is outside the calendar is moved into it.
 func decodeTime(date, clock uint16) time.Time {
 	month := max(1, min(12, int(date>>5&0x0F)))
 	day := max(1, int(date&0x1F))
@@ -147,7 +147,7 @@ type longName struct {
 
 func (l *longName) reset() { l.slots = 0 }
 
-// add takes the next entry of a long name; one out of order makes an end of the name.
+// add takes the next entry of a long name; one out of order ends the name.
 func (l *longName) add(d *dirent) {
 	seq := int(d[0] &^ lastLong)
 	if d[0]&lastLong != 0 {
@@ -166,7 +166,7 @@ func (l *longName) add(d *dirent) {
 	}
 }
 
-// name gives the long name of the short entry d that follows, "" if it has none.
+// name returns the long name of the short entry d that follows, "" if it has none.
 func (l *longName) name(d *dirent) string {
 	if l.slots == 0 || l.left != 0 || l.sum != checksum(d.rawName()) {
 		return ""

@@ -9,27 +9,29 @@ var (
 	errRootFull = errors.New("the root directory is full")
 )
 
-// sectorSlots is how many entries a disk writes at once, whatever happens.
+// sectorSlots is how many slots a disk writes at once, whatever happens.
 const sectorSlots = 512 / direntSize
 
-// place is where the entries of a new file or directory go. Entries of the clusters that the
+// place is where the entries of a new file or directory go. Slots of the clusters that the
 // directory grows by are counted on from those it has.
 type place struct {
 	slot int // the first
-	n    int // number of entries
+	n    int // number of slots
 }
 
-// layout says where a directory takes its new entries. A new directory consists of what it
-// grows by, and begins with "." and "..".
-type layout struct {
-	free  []bool // for each entry it has: not in use
-	first []bool // the one before lies elsewhere on the volume
-	end   int    // the end marker, len(free) if there is none
-	dirty bool   // behind the end marker lies something else than free entries
+func (p place) end() int { return p.slot + p.n }
 
-	per   int // entries in a cluster
-	limit int // entries it may grow by
-	grown int // entries it grows by
+// dirSlots says which slots of a directory its new entries take. A new directory consists of
+// what it grows by, and begins with "." and "..".
+type dirSlots struct {
+	free  []bool // for each slot it has: not in use
+	apart []bool // for each slot it has: the one before is elsewhere on the volume
+	end   int    // slot of the end marker, len(free) if there is none
+	stale bool   // something other than free entries follows the end marker
+
+	per   int // slots in a cluster
+	limit int // slots it may grow by
+	grown int // slots it grows by
 	hint  map[fit]int
 
 	old   []extent // pieces it has
@@ -37,15 +39,15 @@ type layout struct {
 	runs  []run    // the same in clusters
 }
 
-// fit is a way to look for free entries: so many, and whether two sectors may share them.
+// fit is a way to look for free slots: so many, and whether two sectors may share them.
 type fit struct {
 	n        int
 	straddle bool
 }
 
-// layout finds names and places for the new entries of d.
-func (t *Tx) layout(d *txDir) error {
-	l, err := t.newLayout(d)
+// placeEntries finds names and places for the new entries of d.
+func (t *Tx) placeEntries(d *txDir) error {
+	s, err := t.v.newDirSlots(d.old)
 	if err != nil {
 		return pathErr("write", d.node.path, err)
 	}
@@ -56,157 +58,164 @@ func (t *Tx) layout(d *txDir) error {
 		if n.e != nil {
 			continue
 		}
-		var plain bool
-		if n.short, n.lower, plain = encodeShort(n.long); plain {
-			n.long = ""
-		} else if n.short, err = names.make(n.long); err != nil {
-			return pathErr("write", n.path, err)
-		} else {
-			n.lower = 0
+		err := n.setShort(names)
+		if err == nil {
+			n.place, err = s.put(longSlots(n.long) + 1)
 		}
-		if n.place, err = l.put(longSlots(n.long) + 1); err != nil {
-			if d == t.root && t.v.width != 32 {
-				err = errRootFull
-			}
+		if err == errDirFull && d == t.root && t.v.width != 32 {
+			err = errRootFull
+		}
+		if err != nil {
 			return pathErr("write", n.path, err)
 		}
 	}
-	d.layout = l
+	d.slots = s
 	return nil
 }
 
-func (t *Tx) newLayout(d *txDir) (*layout, error) {
-	l := &layout{per: int(t.v.clusterSize / direntSize), hint: map[fit]int{}}
-	if d.old == nil {
-		l.limit, l.grown = maxDirent, 2 // "." and ".."
-		return l, nil
+// setShort gives n its short name, and takes the long one away if the short one says it all.
+func (n *node) setShort(names *shortNames) (err error) {
+	var plain bool
+	if n.short, n.lower, plain = encodeShort(n.long); plain {
+		n.long = ""
+		return nil
 	}
-	l.end = -1
-	l.old = d.old.extents
-	if d.old.cluster != 0 {
-		l.limit = maxDirent
+	n.lower = 0
+	n.short, err = names.make(n.long)
+	return err
+}
+
+// newDirSlots looks at the slots of a directory; old is nil for a new one.
+func (v *FS) newDirSlots(old *directory) (*dirSlots, error) {
+	s := &dirSlots{per: int(v.clusterSize / direntSize), hint: map[fit]int{}}
+	if old == nil {
+		s.limit, s.grown = maxDirent, 2 // "." and ".."
+		return s, nil
 	}
-	for _, x := range d.old.extents {
-		buf := make([]byte, x.size)
-		if err := readAt(t.v.r, buf, x.off); err != nil {
+	s.old = old.extents
+	s.end = -1
+	next := int64(-1) // where the next slot is if it follows the last one
+	for slot, err := range v.slots(old.extents) {
+		if err != nil {
 			return nil, err
 		}
-		for i := 0; i+direntSize <= len(buf); i += direntSize {
-			l.see(buf[i], i == 0)
-		}
+		s.see(slot.d[0], slot.off != next)
+		next = slot.off + direntSize
 	}
-	l.limit = max(0, l.limit-len(l.free))
-	if l.end < 0 {
-		l.end = len(l.free)
+	if old.cluster != 0 { // not the fixed root directory
+		s.limit = max(0, maxDirent-len(s.free))
 	}
-	return l, nil
+	if s.end < 0 {
+		s.end = len(s.free)
+	}
+	return s, nil
 }
 
-// see takes the next entry of the directory, of which b is the first byte.
-func (l *layout) see(b byte, first bool) {
+// see takes the next slot of the directory, of which b is the first byte.
+func (s *dirSlots) see(b byte, apart bool) {
 	switch {
-	case l.end >= 0:
-		l.dirty = l.dirty || b != slotEnd
+	case s.end >= 0:
+		s.stale = s.stale || b != slotEnd
 		b = slotEnd
 	case b == slotEnd:
-		l.end = len(l.free)
+		s.end = len(s.free)
 	}
-	l.free = append(l.free, b == slotEnd || b == slotDeleted)
-	l.first = append(l.first, first)
+	s.free = append(s.free, b == slotEnd || b == slotDeleted)
+	s.apart = append(s.apart, apart)
 }
 
-// put finds a place for n entries: free ones that one write of a sector changes, else new clusters, else
-// free ones that follow one another on the volume.
-func (l *layout) put(n int) (place, error) {
-	at, ok := l.find(fit{n, false})
+// put finds a place for n entries: free slots that one write of a sector changes, else new clusters, else
+// free slots that follow one another on the volume.
+func (s *dirSlots) put(n int) (place, error) {
+	at, ok := s.find(fit{n, false})
 	if !ok {
-		if p, ok := l.growBy(n); ok {
+		if p, ok := s.growBy(n); ok {
 			return p, nil
 		}
-		if at, ok = l.find(fit{n, true}); !ok {
+		if at, ok = s.find(fit{n, true}); !ok {
 			return place{}, errDirFull
 		}
 	}
 	for i := at; i < at+n; i++ {
-		l.free[i] = false
+		s.free[i] = false
 	}
 	return place{slot: at, n: n}, nil
 }
 
-// find finds free entries. No search begins before the place where the last one of its kind ended.
-func (l *layout) find(f fit) (int, bool) {
-	at := l.hint[f]
-	for at+f.n <= len(l.free) {
-		next := l.obstacle(at, f)
+// find finds free slots. No search begins before the place where the last one of its kind ended.
+func (s *dirSlots) find(f fit) (int, bool) {
+	at := s.hint[f]
+	for at+f.n <= len(s.free) {
+		next := s.skip(at, f)
 		if next == at {
-			l.hint[f] = at
+			s.hint[f] = at
 			return at, true
 		}
 		at = next
 	}
-	l.hint[f] = at
+	s.hint[f] = at
 	return 0, false
 }
 
-// obstacle gives the next entry to look from if those at at do not fit, else at.
-func (l *layout) obstacle(at int, f fit) int {
+// skip returns at if the slots from there on fit, else the next slot to look from.
+func (s *dirSlots) skip(at int, f fit) int {
 	for i := at + f.n - 1; i >= at; i-- {
 		switch {
-		case !l.free[i]:
+		case !s.free[i]:
 			return i + 1
-		case i > at && (l.first[i] || !f.straddle && f.n <= sectorSlots && i%sectorSlots == 0):
+		case i > at && (s.apart[i] || !f.straddle && f.n <= sectorSlots && i%sectorSlots == 0):
 			return i
 		}
 	}
 	return at
 }
 
-// growBy finds a place in new clusters. It does not go over the end of a sector or cluster unless it must.
-func (l *layout) growBy(n int) (place, bool) {
-	at := l.grown
-	for _, unit := range []int{sectorSlots, l.per} {
+// growBy finds a place in new clusters, which goes over the end of a sector or cluster only if it must.
+func (s *dirSlots) growBy(n int) (place, bool) {
+	at := s.grown
+	for _, unit := range []int{sectorSlots, s.per} {
 		if n <= unit && at%unit+n > unit {
 			at += unit - at%unit
 		}
 	}
-	if at+n > l.limit {
+	if at+n > s.limit {
 		return place{}, false
 	}
-	l.grown = at + n
-	return place{slot: len(l.free) + at, n: n}, true
+	s.grown = at + n
+	return place{slot: len(s.free) + at, n: n}, true
 }
 
-// isGrown tells whether p lies in what the directory grows by.
-func (l *layout) isGrown(p place) bool { return p.slot >= len(l.free) }
+// isGrown reports whether p is in what the directory grows by.
+func (s *dirSlots) isGrown(p place) bool { return p.slot >= len(s.free) }
 
 // grow makes runs the clusters that the directory grows by.
-func (l *layout) grow(g *geometry, runs []run) {
-	l.runs = runs
+func (s *dirSlots) grow(g *geometry, runs []run) {
+	s.runs = runs
 	for _, r := range runs {
-		l.added = append(l.added, extent{g.clusterOff(r.start), int64(r.n) * g.clusterSize})
+		s.added = append(s.added, extent{g.clusterOff(r.start), int64(r.n) * g.clusterSize})
 	}
 }
 
 // offset is where slot i stands on the volume.
-func (l *layout) offset(i int) int64 {
-	if i < len(l.free) {
-		return slotOff(l.old, i)
+func (s *dirSlots) offset(i int) int64 {
+	if i < len(s.free) {
+		return slotOff(s.old, i)
 	}
-	return slotOff(l.added, i-len(l.free))
+	return slotOff(s.added, i-len(s.free))
 }
 
-// joined tells whether the slots from at up to end follow one another on the volume.
-func (l *layout) joined(at, end int) bool {
+// joined reports whether the slots from at up to end follow one another on the volume.
+func (s *dirSlots) joined(at, end int) bool {
 	for i := at + 1; i < end; i++ {
-		if l.offset(i) != l.offset(i-1)+direntSize {
+		if s.offset(i) != s.offset(i-1)+direntSize {
 			return false
 		}
 	}
 	return true
 }
 
-// whole tells whether one write can make all entries of p.
-func (l *layout) whole(p place) bool { return l.joined(p.slot, p.slot+p.n) }
+// whole reports whether one write can make all entries of p.
+func (s *dirSlots) whole(p place) bool { return s.joined(p.slot, p.end()) }
 
 // clusters is the number of clusters that the directory grows by.
-func (l *layout) clusters() int64 { return int64((l.grown + l.per - 1) / l.per) }
+func (s *dirSlots) clusters() int64 { return int64((s.grown + s.per - 1) / s.per) }

@@ -15,14 +15,14 @@ var (
 	ErrNotFAT = errors.New("no FAT file system")
 	// ErrInUse says that the dirty flag is set: the volume may be mounted by a running board.
 	ErrInUse = errors.New("file system is in use (or was not unmounted)")
-	// ErrName is matched by every error about a name that FAT cannot hold.
-	ErrName = errors.New("invalid name")
+	// errName is matched by every error about a name that FAT cannot hold.
+	errName = errors.New("invalid name")
 	// ErrIsDir says that a file was wanted and a directory is there.
 	ErrIsDir = errors.New("is a directory")
 	// ErrNotDir says that a directory was wanted and a file is there.
 	ErrNotDir = errors.New("not a directory")
-	// ErrNotEmpty says that a directory to be removed holds something.
-	ErrNotEmpty = errors.New("directory not empty")
+	// errNotEmpty says that a directory to be removed holds something.
+	errNotEmpty = errors.New("directory not empty")
 )
 
 // errNotExist prints what the C library prints, and is fs.ErrNotExist.
@@ -37,7 +37,7 @@ type causeError struct {
 func (e *causeError) Error() string { return e.text }
 func (e *causeError) Unwrap() error { return e.is }
 
-// CorruptError tells where a volume is damaged and how. It matches ErrCorrupt.
+// CorruptError says where a volume is damaged and how. It matches ErrCorrupt.
 type CorruptError struct {
 	Off int64 // byte of the volume that holds the bad value
 	Msg string

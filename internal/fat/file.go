@@ -33,12 +33,17 @@ type fileRun struct {
 // or damaged one is a CorruptError here.
 func (v *FS) OpenFile(name string) (*File, error) {
 	_, e, err := v.lookup(name)
+	if err == nil && e.d.isDir() {
+		err = ErrIsDir
+	}
 	if err != nil {
 		return nil, pathErr("open", name, err)
 	}
-	if e.d.isDir() {
-		return nil, pathErr("open", name, ErrIsDir)
-	}
+	return v.openFile(name, e)
+}
+
+// openFile opens the file e, whose path is name.
+func (v *FS) openFile(name string, e *entry) (*File, error) {
 	runs, err := v.fileChain(v.table(v.r), e)
 	if err != nil {
 		return nil, pathErr("open", name, err)
@@ -62,7 +67,8 @@ func (v *FS) fileChain(t *table, e *entry) ([]run, error) {
 		return nil, err
 	}
 	if need > int64(v.clusters) {
-		return nil, corruptf(e.off+28, "a size of %d bytes on a volume of %d", e.d.size(), int64(v.clusters)*v.clusterSize)
+		have := int64(v.clusters) * v.clusterSize
+		return nil, corruptf(e.off+28, "a size of %d bytes on a volume of %d", e.d.size(), have)
 	}
 	runs, n, err := t.chain(e.d.cluster(v.width), need, nil)
 	if err == nil && n < need {
@@ -131,7 +137,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// locate finds where offset off of the file lies on the volume, and how many bytes of the file
+// locate finds where offset off of the file is on the volume, and how many bytes of the file
 // follow there in one piece: 0 at the end.
 func (f *File) locate(off int64) (at, left int64) {
 	if off >= f.Size() {

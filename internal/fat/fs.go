@@ -57,9 +57,6 @@ func (v *FS) forget() {
 // Width is the width of a FAT entry: 12, 16 or 32 bits.
 func (v *FS) Width() int { return v.width }
 
-// ClusterSize is the size of a cluster in bytes.
-func (v *FS) ClusterSize() int64 { return v.clusterSize }
-
 // Free counts the free space in the FAT, in bytes; FSInfo is not trusted.
 func (v *FS) Free() (int64, error) {
 	n, err := v.table(v.r).free()
@@ -78,7 +75,7 @@ func (v *FS) Label() string {
 	return decodePart(v.boot.label(), false)
 }
 
-// InUse tells whether the dirty flag is set, in the boot sector or in FAT[1].
+// InUse reports whether the dirty flag is set, in the boot sector or in FAT[1].
 func (v *FS) InUse() bool {
 	if v.boot.dirty() {
 		return true
@@ -87,7 +84,7 @@ func (v *FS) InUse() bool {
 	return err == nil && !clean
 }
 
-// dir gives the directory that begins with cluster first and that o leads to.
+// dir returns the directory that begins with cluster first and that o leads to.
 func (v *FS) dir(first uint32, o origin) (*directory, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -119,10 +116,10 @@ func (v *FS) forgetBut(d *directory) {
 	v.dirs = kept
 }
 
-// root gives the root directory.
+// root returns the root directory.
 func (v *FS) root() (*directory, error) { return v.dir(v.rootCluster, rootOrigin) }
 
-// sub gives the directory that e, an entry of parent, leads to.
+// sub returns the directory that e, an entry of parent, leads to.
 func (v *FS) sub(parent *directory, e *entry) (*directory, error) {
 	if err := v.checkFirst(e); err != nil {
 		return &directory{err: err, damage: err}, nil
@@ -137,7 +134,7 @@ func rootEntry() *entry {
 	return e
 }
 
-// lookup finds name, giving its entry and the directory it stands in: nil for the root.
+// lookup finds name. It returns its entry and the directory which that is in: nil for the root.
 func (v *FS) lookup(name string) (*directory, *entry, error) {
 	if !fs.ValidPath(name) {
 		return nil, nil, fs.ErrInvalid
@@ -169,7 +166,7 @@ func (v *FS) lookup(name string) (*directory, *entry, error) {
 // errDepth ends the way down a tree of directories that is deeper than any path.
 var errDepth error = &causeError{fmt.Sprintf("more than %d directories deep", maxDepth), ErrCorrupt}
 
-// dirOf gives the directory that e, an entry of parent or the root's, stands for.
+// dirOf returns the directory that e, an entry of parent or the root's, stands for.
 func (v *FS) dirOf(parent *directory, e *entry) (*directory, error) {
 	switch {
 	case e.isRoot():
@@ -190,9 +187,13 @@ func (v *FS) Stat(name string) (fs.FileInfo, error) {
 }
 
 // ReadDir lists the directory name, sorted by name. Damaged entries are listed too: opening them tells
-// what is wrong. If the directory itself is damaged, ReadDir gives the entries before the damage and an error.
+// what is wrong. If the directory itself is damaged, ReadDir returns the entries before the damage and an error.
 func (v *FS) ReadDir(name string) ([]fs.DirEntry, error) {
-	d, err := v.openDir("readdir", name)
+	parent, e, err := v.lookup(name)
+	if err != nil {
+		return nil, pathErr("readdir", name, err)
+	}
+	d, err := v.openDir("readdir", name, parent, e)
 	if err != nil {
 		return nil, err
 	}
@@ -203,36 +204,32 @@ func (v *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 
 // Open opens the file or directory name. A file is a *File, a directory an fs.ReadDirFile.
 func (v *FS) Open(name string) (fs.File, error) {
-	_, e, err := v.lookup(name)
-	if err != nil {
+	parent, e, err := v.lookup(name)
+	switch {
+	case err != nil:
 		return nil, pathErr("open", name, err)
-	}
-	if e.d.isDir() {
-		d, err := v.openDir("open", name)
+	case e.d.isDir():
+		d, err := v.openDir("open", name, parent, e)
 		if err != nil {
-			return nil, err
+			return nil, err // not d, which is nil but no nil fs.File
 		}
 		return d, nil
 	}
-	f, err := v.OpenFile(name)
+	f, err := v.openFile(name, e)
 	if err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
-// openDir opens the directory name. One of which nothing can be read is an error.
-func (v *FS) openDir(op, name string) (*openDir, error) {
-	parent, e, err := v.lookup(name)
-	if err != nil {
-		return nil, pathErr(op, name, err)
-	}
+// openDir opens the directory that e, an entry of parent, leads to. One of which nothing can be read is an error.
+func (v *FS) openDir(op, name string, parent *directory, e *entry) (*openDir, error) {
 	d, err := v.dirOf(parent, e)
+	if err == nil && d.err != nil && len(d.entries) == 0 {
+		err = d.err
+	}
 	if err != nil {
 		return nil, pathErr(op, name, err)
-	}
-	if d.err != nil && len(d.entries) == 0 {
-		return nil, pathErr(op, name, d.err)
 	}
 	return &openDir{name: name, e: e, dir: d}, nil
 }
@@ -263,7 +260,7 @@ func (d *openDir) Close() error {
 	return nil
 }
 
-// ReadDir gives the entries in the order they have on the volume, as fs.ReadDirFile says.
+// ReadDir returns the entries in the order they have on the volume, as fs.ReadDirFile says.
 func (d *openDir) ReadDir(n int) ([]fs.DirEntry, error) {
 	if d.closed {
 		return nil, pathErr("readdir", d.name, fs.ErrClosed)
@@ -285,5 +282,5 @@ func (d *openDir) ReadDir(n int) ([]fs.DirEntry, error) {
 	return list, err
 }
 
-// isCorrupt tells damage from errors of the device.
+// isCorrupt reports whether err is about damage, and not one of the device.
 func isCorrupt(err error) bool { return errors.Is(err, ErrCorrupt) }

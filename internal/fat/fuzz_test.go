@@ -13,7 +13,7 @@ import (
 	"nobodd/internal/testimg"
 )
 
-// FuzzOpen opens damaged volumes and reads all there is to read: it ends, every error tells of damage,
+// FuzzOpen opens damaged volumes and reads all there is to read: it ends, every error is about damage,
 // and nothing is written. A change made to such a volume ends, too.
 func FuzzOpen(f *testing.F) {
 	seeds := testimg.Seeds()
@@ -36,7 +36,7 @@ func FuzzDamage(f *testing.F) {
 		img := testimg.Fixture(t, modelVolumes[int(volume)%len(modelVolumes)])
 		for ; len(pokes) >= 3; pokes = pokes[3:] {
 			off := int(pokes[0])<<8 | int(pokes[1])
-			if off >= 512 { // behind the boot sector anywhere in the first 192 KiB
+			if off >= 512 { // after the boot sector, anywhere in the first 192 KiB
 				off = 512 + (off-512)*3
 			}
 			img[off%len(img)] = pokes[2]

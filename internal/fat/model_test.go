@@ -19,10 +19,10 @@ import (
 	"nobodd/internal/testimg"
 )
 
-// model is what a volume should hold, as fatcheck.ReadTree gives it.
+// model is what a volume should hold, as fatcheck.ReadTree returns it.
 type model map[string][]byte
 
-// find gives the path of name as the model spells it; "" if it is not there.
+// find returns the path of name as the model spells it; "" if it is not there.
 func (m model) find(name string) string {
 	for p := range m {
 		if strings.EqualFold(strings.TrimSuffix(p, "/"), name) {
@@ -32,7 +32,7 @@ func (m model) find(name string) string {
 	return ""
 }
 
-// spell gives name with its directories as the model spells them; ok is false if one is not there.
+// spell returns name with its directories as the model spells them; ok is false if one is not there.
 func (m model) spell(name string) (string, bool) {
 	dir, base := path.Split(name)
 	if dir == "" {
@@ -73,7 +73,7 @@ func (c *choices) name(depth int) string {
 	return name
 }
 
-// existing gives the path of something in the model, the same for the same choices.
+// existing returns the path of something in the model, the same for the same choices.
 func (c *choices) existing(m model) string {
 	if len(m) == 0 {
 		return "nothing"
@@ -266,7 +266,7 @@ func TestModelPeers(t *testing.T) {
 	}
 }
 
-// mtoolsNames gives the names that mtools has for those of m: of a character beyond 16 bits it makes two.
+// mtoolsNames returns the names that mtools has for those of m: of a character beyond 16 bits it makes two.
 func mtoolsNames(m model) map[string][]byte {
 	names := map[string][]byte{}
 	for p, data := range m {

@@ -15,8 +15,9 @@ import (
 	"golang.org/x/text/encoding/charmap"
 )
 
-// fold gives the same string for all names that differ in case alone (Unicode simple folding).
-func fold(name string) string {
+// Fold returns the same string for all names that FAT does not tell apart: those that differ in case
+// alone (Unicode simple folding).
+func Fold(name string) string {
 	for i := 0; i < len(name); i++ {
 		if c := name[i]; c >= utf8.RuneSelf || 'a' <= c && c <= 'z' {
 			return strings.Map(foldRune, name)
@@ -25,7 +26,7 @@ func fold(name string) string {
 	return name
 }
 
-// foldRune gives the smallest of the runes that differ from r in case alone.
+// foldRune returns the smallest of the runes that differ from r in case alone.
 func foldRune(r rune) rune {
 	if r < utf8.RuneSelf {
 		if 'a' <= r && r <= 'z' {
@@ -40,7 +41,7 @@ func foldRune(r rune) rune {
 	return least
 }
 
-// decodeShort gives the name of the short entry d, in code page 437, with the case of its flags if
+// decodeShort returns the name of the short entry d, in code page 437, with the case of its flags if
 // flags is set. Bytes that no name may hold come out as '_', so that the name is one path element.
 func decodeShort(d *dirent, flags bool) string {
 	raw := d.rawName()
@@ -73,16 +74,17 @@ func decodePart(raw []byte, lower bool) string {
 	return s.String()
 }
 
-// usable tells whether a long name found on a volume can be one element of a path.
+// usable reports whether a long name found on a volume can be one element of a path.
 func usable(name string) bool {
-	return name != "" && name != "." && name != ".." && !strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == '/' })
+	return name != "" && name != "." && name != ".." &&
+		!strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == '/' })
 }
 
-// nameError tells why FAT cannot hold a name. It matches ErrName.
+// nameError says why FAT cannot hold a name. It matches errName.
 type nameError string
 
-func (e nameError) Error() string        { return ErrName.Error() + ": " + string(e) }
-func (e nameError) Is(target error) bool { return target == ErrName }
+func (e nameError) Error() string        { return errName.Error() + ": " + string(e) }
+func (e nameError) Is(target error) bool { return target == errName }
 
 // checkName checks that a new file may have the name.
 func checkName(name string) error {
@@ -107,12 +109,15 @@ func checkName(name string) error {
 	return nil
 }
 
-// shortChar tells whether a short name may hold the ASCII character c, which is no small letter.
+// shortChar reports whether a short name may hold the ASCII character c, which is no small letter.
 func shortChar(c rune) bool {
 	return 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("!#$%&'()-@^_`{}~", c)
 }
 
-// encodeShort gives the short name that is the same as name, and the flags for its parts in lower
+// notShort reports whether no short name may hold c, in upper or lower case.
+func notShort(c rune) bool { return c >= utf8.RuneSelf || !shortChar(unicode.ToUpper(c)) }
+
+// encodeShort returns the short name that is the same as name, and the flags for its parts in lower
 // case. ok is false if there is none and name needs a long one.
 func encodeShort(name string) (raw [11]byte, flags byte, ok bool) {
 	base, ext, dot := strings.Cut(name, ".")
@@ -123,7 +128,7 @@ func encodeShort(name string) (raw [11]byte, flags byte, ok bool) {
 		name string
 		flag byte
 	}{{base, lowerBase}, {ext, lowerExt}} {
-		if strings.ContainsFunc(part.name, func(r rune) bool { return r >= utf8.RuneSelf || !shortChar(unicode.ToUpper(r)) }) {
+		if strings.ContainsFunc(part.name, notShort) {
 			return raw, 0, false
 		}
 		upper := strings.ToUpper(part.name)
@@ -148,7 +153,7 @@ func packShort(base, ext string) (raw [11]byte) {
 
 // shortNames makes the short names of one directory.
 type shortNames struct {
-	taken func(name string) bool // tells whether the directory holds the folded name
+	taken func(name string) bool // reports whether the directory holds the folded name
 	made  map[string]bool        // short names made
 	next  map[string]int         // parts of a short name around its number: number to try next
 }
@@ -159,7 +164,7 @@ func newShortNames(taken func(string) bool) *shortNames {
 
 var errShortNames = errors.New("no short name is left for it in the directory")
 
-// make gives a short name for the long name, NAME~1.EXT, that no other entry has. Each number is
+// make returns a short name for the long name, NAME~1.EXT, that no other entry has. Each number is
 // tried once for all alike names, so that many of them cost no more than few each.
 func (s *shortNames) make(long string) ([11]byte, error) {
 	base, ext := shortBasis(long)
@@ -184,7 +189,7 @@ func (s *shortNames) make(long string) ([11]byte, error) {
 	return [11]byte{}, errShortNames
 }
 
-// shortBasis gives the parts of a short name that is like the long one.
+// shortBasis returns the parts of a short name that is like the long one.
 func shortBasis(long string) (base, ext string) {
 	long = strings.TrimLeft(long, ". ")
 	base = long

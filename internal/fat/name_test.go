@@ -21,8 +21,8 @@ func TestFold(t *testing.T) {
 		{"a", "b", false},
 		{"ss", "ß", false},
 	} {
-		if got := fold(tt.a) == fold(tt.b); got != tt.same || got != strings.EqualFold(tt.a, tt.b) {
-			t.Errorf("fold(%q) = %q, fold(%q) = %q", tt.a, fold(tt.a), tt.b, fold(tt.b))
+		if got := Fold(tt.a) == Fold(tt.b); got != tt.same || got != strings.EqualFold(tt.a, tt.b) {
+			t.Errorf("Fold(%q) = %q, Fold(%q) = %q", tt.a, Fold(tt.a), tt.b, Fold(tt.b))
 		}
 	}
 }
@@ -150,6 +150,6 @@ func TestLongNameBroken(t *testing.T) {
 		long.add(part(i))
 	}
 	if got := long.name(&d); got != strings.Repeat("x", 3*longChars) {
-		t.Errorf("behind other parts: %q", got)
+		t.Errorf("after other parts: %q", got)
 	}
 }

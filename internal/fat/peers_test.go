@@ -19,7 +19,7 @@ import (
 	"nobodd/internal/testimg"
 )
 
-// fsckHarmless is what fsck.vfat -n may say of a volume that a cut left behind.
+// fsckHarmless is what fsck.vfat -n may say of a volume that a cut left.
 var fsckHarmless = regexp.MustCompile(`(?m)^(` + strings.Join([]string{
 	`fsck\.fat .*`,
 	`.*: \d+ files, \d+/\d+ clusters`,

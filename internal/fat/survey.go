@@ -2,6 +2,8 @@
 
 package fat
 
+import "iter"
+
 // survey is what Commit finds out about the volume before it writes.
 type survey struct {
 	used clusterSet // clusters that must not be written: not free in the FAT, or in use all the same
@@ -19,18 +21,11 @@ func (t *Tx) survey(need int64) (*survey, error) {
 	v := t.v
 	s := &survey{used: v.newSet(), seen: v.newSet(), kept: v.newSet(), lost: v.newSet()}
 	table := v.table(v.r)
-	err := table.each(func(c, e uint32) {
-		if e == entryFree {
-			s.free++
-			return
+	for b, err := range table.blocks() {
+		if err != nil {
+			return nil, err
 		}
-		s.used.add(c)
-		if v.valid(e) || e >= entryEnd {
-			s.lost.add(c) // unless follow finds it
-		}
-	})
-	if err != nil {
-		return nil, err
+		s.add(v.geometry, b)
 	}
 	if need <= s.free || v.InUse() { // in use, what seems lost may just not be linked yet
 		s.lost = nil
@@ -44,60 +39,90 @@ func (t *Tx) survey(need int64) (*survey, error) {
 	return s, nil
 }
 
+// add takes the next entries of the FAT.
+func (s *survey) add(g *geometry, b block) {
+	for i, e := range b.entries {
+		c := b.first + uint32(i)
+		if e == entryFree {
+			s.free++
+			continue
+		}
+		s.used.add(c)
+		if g.valid(e) || e >= entryEnd {
+			s.lost.add(c) // unless follow finds it
+		}
+	}
+}
+
+// visit is a directory that follow goes into.
+type visit struct {
+	parent *directory
+	e      *entry
+	owner  *node // what goes and takes the directory along; nil: the directory stays
+}
+
 // follow goes through the tree of directories.
 func (t *Tx) follow(table *table, s *survey) error {
 	going := map[origin]*node{}
-	t.eachChange(func(n *node) {
+	for _, n := range t.changed() {
 		if n.e != nil {
 			going[origin{n.parent.old.cluster, n.e.slot}] = n
 		}
-	})
-	type item struct {
-		parent *directory
-		e      *entry
-		owner  *node // what goes and takes the directory along; nil: the directory stays
 	}
 	if t.v.width == 32 {
 		if err := t.note(table, s, nil, t.root.old.cluster, 1); err != nil {
 			return err
 		}
 	}
-	for stack := []item{{e: rootEntry()}}; len(stack) > 0; {
-		it := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		d, err := t.v.dirOf(it.parent, it.e)
-		switch {
-		case err != nil:
+	for stack := []visit{{e: rootEntry()}}; len(stack) > 0; {
+		at := stack[len(stack)-1]
+		subs, err := t.look(table, s, at, going)
+		if err != nil {
 			return err
-		case d.shared != nil:
-			return d.shared
 		}
-		if s.lost != nil {
-			if hides, err := t.v.hides(d); err != nil {
-				return err
-			} else if hides {
-				s.lost = nil
-			}
-		}
-		for i := range d.entries {
-			e := &d.entries[i]
-			owner := it.owner
-			if owner == nil {
-				owner = going[origin{d.cluster, e.slot}]
-			}
-			if err := t.note(table, s, owner, e.d.cluster(t.v.width), t.v.clustersFor(int64(e.d.size()))); err != nil {
-				return err
-			}
-			if e.d.isDir() {
-				stack = append(stack, item{d, e, owner})
-			}
-		}
+		stack = append(stack[:len(stack)-1], subs...)
 	}
 	return nil
 }
 
-// hides tells whether files may have been in d that its entries do not show: it is damaged, does not begin
-// with "." and "..", or something stands behind its end marker, where other systems look, too.
+// look notes what the directory at holds, and returns the directories in it. Of the entries in going the
+// nodes are given what they take along.
+func (t *Tx) look(table *table, s *survey, at visit, going map[origin]*node) ([]visit, error) {
+	d, err := t.v.dirOf(at.parent, at.e)
+	switch {
+	case err != nil:
+		return nil, err
+	case d.shared != nil:
+		return nil, d.shared
+	}
+	if s.lost != nil {
+		hides, err := t.v.hides(d)
+		if err != nil {
+			return nil, err
+		}
+		if hides {
+			s.lost = nil
+		}
+	}
+	var subs []visit
+	for i := range d.entries {
+		e := &d.entries[i]
+		owner := at.owner
+		if owner == nil {
+			owner = going[origin{d.cluster, e.slot}]
+		}
+		if err := t.note(table, s, owner, e.d.cluster(t.v.width), t.v.clustersFor(int64(e.d.size()))); err != nil {
+			return nil, err
+		}
+		if e.d.isDir() {
+			subs = append(subs, visit{d, e, owner})
+		}
+	}
+	return subs, nil
+}
+
+// hides reports whether files may have been in d that its entries do not show: it is damaged, does not begin
+// with "." and "..", or something stands after its end marker, where other systems look, too.
 func (v *FS) hides(d *directory) (bool, error) {
 	if d.damage != nil {
 		return true, nil
@@ -107,18 +132,13 @@ func (v *FS) hides(d *directory) (bool, error) {
 		dots = 0
 	}
 	ended := false
-	for _, x := range d.extents {
-		buf := make([]byte, x.size)
-		if err := readAt(v.r, buf, x.off); err != nil {
+	for s, err := range v.slots(d.extents) {
+		if err != nil {
 			return false, err
 		}
-		for ; len(buf) > 0; buf = buf[direntSize:] {
-			e := (*dirent)(buf)
-			ended = ended || e[0] == slotEnd
-			if dots > 0 && !e.isDot() || ended && e[0] != slotDeleted && *e != (dirent{}) {
-				return true, nil
-			}
-			dots--
+		ended = ended || s.d[0] == slotEnd
+		if s.i < dots && !s.d.isDot() || ended && s.d[0] != slotDeleted && *s.d != (dirent{}) {
+			return true, nil
 		}
 	}
 	return false, nil
@@ -161,26 +181,29 @@ func (t *Tx) note(table *table, s *survey, owner *node, first uint32, need int64
 	return nil
 }
 
-// eachDir calls f for each directory that the Tx has looked into and that stays, parents first.
-func (t *Tx) eachDir(f func(*txDir)) {
-	var walk func(d *txDir)
-	walk = func(d *txDir) {
-		f(d)
-		for _, sub := range d.subs {
-			if sub.node.what != remove {
-				walk(sub)
-			}
-		}
-	}
-	walk(t.root)
+// dirs returns the directories that the Tx has looked into and that stay, parents first.
+func (t *Tx) dirs() iter.Seq[*txDir] {
+	return func(yield func(*txDir) bool) { t.root.walk(yield) }
 }
 
-// eachChange calls f for everything that is written or removed, but not for what
-// is removed along with its directory.
-func (t *Tx) eachChange(f func(*node)) {
-	t.eachDir(func(d *txDir) {
-		for _, n := range d.changes {
-			f(n)
+// walk yields d and those of its subdirectories that stay. It reports whether the loop goes on.
+func (d *txDir) walk(yield func(*txDir) bool) bool {
+	if !yield(d) {
+		return false
+	}
+	for _, sub := range d.subs {
+		if sub.node.what != remove && !sub.walk(yield) {
+			return false
 		}
-	})
+	}
+	return true
+}
+
+// changed returns everything that is written or removed, but not what is removed along with its directory.
+func (t *Tx) changed() []*node {
+	var nodes []*node
+	for d := range t.dirs() {
+		nodes = append(nodes, d.changes...)
+	}
+	return nodes
 }

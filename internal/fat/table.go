@@ -5,6 +5,7 @@ package fat
 import (
 	"cmp"
 	"io"
+	"iter"
 	"slices"
 )
 
@@ -13,7 +14,7 @@ import (
 const (
 	minWindow = 4 << 10
 	maxWindow = 64 << 10
-	windowPad = 3 // behind the window, since get looks at up to 4 bytes
+	windowPad = 3 // bytes after the window, since getEntry looks at up to 4
 )
 
 // table reads entries of the active FAT. It must not be used by two goroutines.
@@ -38,7 +39,7 @@ func (g *geometry) fatBytes() int64 {
 // entryOff is the offset of c's entry within a FAT. FAT12 packs two entries in three bytes.
 func (g *geometry) entryOff(c uint32) int64 { return int64(c) * int64(g.width) / 8 }
 
-// Values of FAT entries, as get gives them.
+// Values of FAT entries, as get returns them.
 const (
 	entryFree = 0
 	entryBad  = 0x0FFFFFF7
@@ -46,7 +47,7 @@ const (
 	entryMask = 0x0FFFFFFF // of a FAT32 entry; the upper bits are kept
 )
 
-// get gives the entry of cluster c, with the special values of all widths made those
+// get returns the entry of cluster c, with the special values of all widths made those
 // of FAT32. The upper four bits of a FAT32 entry are not part of it.
 func (t *table) get(c uint32) (uint32, error) {
 	off := t.entryOff(c)
@@ -104,7 +105,7 @@ func getEntry(b []byte, width int, c uint32) uint32 {
 	return e
 }
 
-// setEntry encodes e, a value as get gives it, as the entry of cluster c at the start of b. It
+// setEntry encodes e, a value as get returns it, as the entry of cluster c at the start of b. It
 // leaves the other half-byte of a FAT12 entry and the upper four bits of a FAT32 entry as they are.
 func setEntry(b []byte, width int, c, e uint32) {
 	switch width {
@@ -122,8 +123,8 @@ func setEntry(b []byte, width int, c, e uint32) {
 	}
 }
 
-// cleanShutdown reads the flag in FAT[1] that other systems than Linux clear while
-// the volume is mounted. FAT12 has none.
+// cleanShutdown reports whether the flag in FAT[1] is set, which other systems than Linux
+// clear while the volume is mounted. FAT12 has none.
 func (t *table) cleanShutdown() (bool, error) {
 	if t.width == 12 {
 		return true, nil
@@ -135,40 +136,63 @@ func (t *table) cleanShutdown() (bool, error) {
 	return e&0x08000000 != 0, err
 }
 
-// each calls f for the entry of each cluster.
-func (t *table) each(f func(c, e uint32)) error {
-	for c, end := uint32(2), t.clusters+2; c < end; {
-		if err := t.load(t.entryOff(c)); err != nil {
-			return err
-		}
-		stop := end // the first cluster that is not in the window
-		if t.width != 12 {
-			stop = min(end, uint32((t.off+int64(len(t.buf)-windowPad))*8/int64(t.width)))
-		}
-		b := t.buf[t.entryOff(c)-t.off:]
-		if t.width == 32 { // the large ones
-			for ; c < stop; c++ {
-				f(c, le.Uint32(b)&entryMask)
-				b = b[4:]
+// block is the entries of clusters that follow one another, the first of which is number first.
+type block struct {
+	first   uint32
+	entries []uint32 // as get returns them; good until the next block
+}
+
+// blocks returns the entries of all clusters, in order, a window at a time. It ends with the first error.
+func (t *table) blocks() iter.Seq2[block, error] {
+	return func(yield func(block, error) bool) {
+		var entries []uint32
+		for c, end := uint32(2), t.clusters+2; c < end; {
+			if err := t.load(t.entryOff(c)); err != nil {
+				yield(block{}, err)
+				return
 			}
-			continue
-		}
-		for from := t.entryOff(c); c < stop; c++ {
-			f(c, getEntry(b[t.entryOff(c)-from:], t.width, c))
+			stop := end // the first cluster that is not in the window
+			if t.width != 12 {
+				stop = min(end, uint32((t.off+int64(len(t.buf)-windowPad))*8/int64(t.width)))
+			}
+			entries = t.decode(entries[:0], c, stop)
+			if !yield(block{c, entries}, nil) {
+				return
+			}
+			c = stop
 		}
 	}
-	return nil
+}
+
+// decode appends the entries of the clusters from c up to stop, which are in the window.
+func (t *table) decode(entries []uint32, c, stop uint32) []uint32 {
+	if t.width == 32 { // the large ones
+		for b := t.buf[t.entryOff(c)-t.off:]; c < stop; c++ {
+			entries = append(entries, le.Uint32(b)&entryMask)
+			b = b[4:]
+		}
+		return entries
+	}
+	for ; c < stop; c++ {
+		entries = append(entries, getEntry(t.buf[t.entryOff(c)-t.off:], t.width, c))
+	}
+	return entries
 }
 
 // free counts the free clusters.
 func (t *table) free() (int64, error) {
 	var n int64
-	err := t.each(func(c, e uint32) {
-		if e == entryFree {
-			n++
+	for b, err := range t.blocks() {
+		if err != nil {
+			return 0, err
 		}
-	})
-	return n, err
+		for _, e := range b.entries {
+			if e == entryFree {
+				n++
+			}
+		}
+	}
+	return n, nil
 }
 
 // link is a change of the FAT: each cluster of the run leads to the next one and the last to next;
@@ -206,25 +230,32 @@ type tableWriter struct {
 func (w *tableWriter) apply(links []link) error {
 	slices.SortFunc(links, func(a, b link) int { return cmp.Compare(a.start, b.start) })
 	for _, l := range links {
-		for c, end := l.start, l.start+l.n; c < end; {
-			n, err := w.reach(c, end)
-			if err != nil {
-				return err
-			}
-			for ; c < n; c++ {
-				next := l.next
-				if next != entryFree && c+1 < end {
-					next = c + 1
-				}
-				w.set(c, next)
-			}
+		if err := w.applyLink(l); err != nil {
+			return err
 		}
 	}
 	return w.flush()
 }
 
-// reach makes the window hold the entry of c, and gives the first cluster up to end that it does not hold. Entries
-// that have their value already are written, too: they may have another in the other FAT.
+func (w *tableWriter) applyLink(l link) error {
+	for c, end := l.start, l.start+l.n; c < end; {
+		stop, err := w.reach(c, end)
+		if err != nil {
+			return err
+		}
+		for ; c < stop; c++ {
+			next := l.next
+			if next != entryFree && c+1 < end {
+				next = c + 1
+			}
+			w.set(c, next)
+		}
+	}
+	return nil
+}
+
+// reach makes the window hold the entry of c, and returns the first cluster, end at most, that it does not hold.
+// Entries that have their value already are written, too: they may have another in the other FAT.
 func (w *tableWriter) reach(c, end uint32) (uint32, error) {
 	off := w.entryOff(c)
 	if off < w.off || off >= w.off+int64(len(w.buf)) {

@@ -76,7 +76,7 @@ type txDir struct {
 	added   map[string]*node // new ones, by folded name
 	changes []*node          // in the order planned
 	subs    []*txDir         // directories in it that were looked into
-	layout  *layout          // of the new entries, made by Commit
+	slots   *dirSlots        // where the new entries go, made by Commit
 }
 
 // node is a file or directory in a Tx.
@@ -141,9 +141,9 @@ func newTxDir(n *node, old *directory) *txDir {
 	return n.dir
 }
 
-// child finds name in d; nil if it is not there. A removed one is found, too.
+// child finds name in d; nil if it is not there. One that is to be removed is found, too.
 func (d *txDir) child(name string) *node {
-	if n := d.added[fold(name)]; n != nil {
+	if n := d.added[Fold(name)]; n != nil {
 		return n
 	}
 	if d.old == nil {
@@ -155,7 +155,7 @@ func (d *txDir) child(name string) *node {
 	return nil
 }
 
-// at gives the node of e, an entry of d.
+// at returns the node of e, an entry of d.
 func (d *txDir) at(e *entry) *node {
 	n := d.touched[e.slot]
 	if n == nil {
@@ -172,7 +172,7 @@ func joinPath(dir, name string) string {
 	return dir + "/" + name
 }
 
-// enter gives the directory that n is.
+// enter returns the directory that n is.
 func (t *Tx) enter(n *node) (*txDir, error) {
 	switch {
 	case n == nil || n.what == remove:
@@ -224,7 +224,7 @@ func (d *txDir) add(name string, isDir bool) (*node, error) {
 		return nil, err
 	}
 	n := &node{parent: d, path: joinPath(d.node.path, name), long: name, isDir: isDir, what: write}
-	d.added[fold(name)] = n
+	d.added[Fold(name)] = n
 	d.changes = append(d.changes, n)
 	return n, nil
 }
@@ -396,7 +396,7 @@ func (t *Tx) checkRemove(n *node, all bool) error {
 		case sub != nil && sub.what == remove:
 			continue
 		case !all:
-			return ErrNotEmpty
+			return errNotEmpty
 		case sub != nil && sub.what == write:
 			return errPlanned
 		case !e.d.isDir():

@@ -509,21 +509,42 @@ func TestCopyWithin(t *testing.T) {
 	}
 }
 
+// A step that writes nothing takes no sync, and no command more than four, or five where a directory grows.
 func TestSyncs(t *testing.T) {
 	img := testimg.Fixture(t, "fat32")
-	for _, o := range ops(512) {
-		dev := testimg.NewCounter(testimg.Mem(bytes.Clone(img)))
-		if err := change(dev, int64(len(img)), fat.TxOptions{}, o.plan); err != nil || dev.Syncs < 2 || dev.Syncs > 4 {
-			t.Errorf("%s: %d syncs, %v", o.name, dev.Syncs, err)
-		}
-		dev = testimg.NewCounter(testimg.Mem(bytes.Clone(img)))
-		if err := change(dev, int64(len(img)), fat.TxOptions{NoSync: true}, o.plan); err != nil || dev.Syncs != 0 {
-			t.Errorf("%s: %d syncs with NoSync, %v", o.name, dev.Syncs, err)
-		}
+	const long = "EMPTYDIR/a name so long that it takes more than one entry of the directory, and a second "
+	grow := func(tx *fat.Tx) error { // more than the one cluster that the directory has
+		return errors.Join(tx.Mkdir(long+"one", now), tx.Mkdir(long+"two", now), tx.Mkdir(long+"three", now))
 	}
-	dev := testimg.NewCounter(testimg.Mem(bytes.Clone(img)))
-	if err := change(dev, int64(len(img)), fat.TxOptions{}, func(tx *fat.Tx) error { return tx.Mkdir("overlays", now) }); err != nil || dev.Writes+dev.Syncs > 0 {
-		t.Errorf("nothing to do: %d writes, %d syncs, %v", dev.Writes, dev.Syncs, err)
+	for _, tt := range []struct {
+		name string
+		want int
+		plan func(tx *fat.Tx) error
+	}{
+		{"nothing", 0, func(tx *fat.Tx) error { return tx.Mkdir("overlays", now) }},
+		{"empty file", 2, func(tx *fat.Tx) error { return tx.WriteFile("NEW.TXT", source(nil)) }}, // FSInfo's hint
+		{"create", 3, func(tx *fat.Tx) error { return tx.WriteFile("NEW.TXT", source([]byte("x"))) }},
+		{"replace", 3, func(tx *fat.Tx) error { return tx.WriteFile("config.txt", source([]byte("x"))) }},
+		{"grow", 4, grow},
+		{"remove", 2, func(tx *fat.Tx) error { return tx.RemoveAll("overlays") }},
+		{"create and remove", 4, func(tx *fat.Tx) error {
+			return errors.Join(tx.RemoveAll("overlays"), tx.WriteFile("NEW.TXT", source([]byte("x"))))
+		}},
+		{"grow and remove", 5, func(tx *fat.Tx) error { return errors.Join(grow(tx), tx.RemoveAll("overlays")) }},
+	} {
+		for _, opt := range []fat.TxOptions{{}, {NoSync: true}} {
+			want := tt.want
+			if opt.NoSync {
+				want = 0
+			}
+			dev := testimg.NewCounter(testimg.Mem(bytes.Clone(img)))
+			if err := change(dev, int64(len(img)), opt, tt.plan); err != nil || dev.Syncs != want {
+				t.Errorf("%s: %d syncs, %v; want %d", tt.name, dev.Syncs, err, want)
+			}
+			if tt.want == 0 && dev.Writes > 0 {
+				t.Errorf("%s: %d writes", tt.name, dev.Writes)
+			}
+		}
 	}
 }
 

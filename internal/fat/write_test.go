@@ -45,7 +45,7 @@ func change(dev fat.Device, size int64, opt fat.TxOptions, f func(*fat.Tx) error
 	return tx.Commit()
 }
 
-// pattern gives n bytes that differ from those of any other seed, in every cluster.
+// pattern returns n bytes that differ from those of any other seed, in every cluster.
 func pattern(n int, seed byte) []byte {
 	p := make([]byte, n)
 	for i := range p {
