@@ -441,7 +441,7 @@ func TestInfo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fat.Entry{ShortName: "CONFIG.TXT", ReadOnly: true, Hidden: true, System: true,
+	want := fat.Entry{Off: int64(bytes.Index(img, []byte("CONFIG  TXT"))), ShortName: "CONFIG.TXT", ReadOnly: true, Hidden: true, System: true,
 		Created: time.Date(2024, 10, 23, 13, 41, 3, 5e8, time.UTC)}
 	if got := *fi.Sys().(*fat.Entry); got != want {
 		t.Errorf("Sys = %+v, want %+v", got, want)

@@ -304,7 +304,7 @@ func (i info) Sys() any {
 
 // Entry is what FileInfo.Sys returns (*Entry): what a directory entry holds beyond fs.FileInfo.
 type Entry struct {
-	Off       int64  // byte of the volume at which it stands, by which it is told from all others; 0 for the root directory
+	Off       int64  // where it stands on the volume, which no other entry shares; 0 for the root directory
 	ShortName string // 8.3 name as stored, e.g. CONFIG~1.TXT; "" for the root directory
 	ReadOnly  bool   // also shown in FileInfo.Mode (0555/0444 against 0755/0644)
 	Hidden    bool
