@@ -4,9 +4,7 @@ package bootd
 
 import (
 	"context"
-	"io"
 	"log/slog"
-	"net"
 	"testing"
 
 	"nobodd/internal/config"
@@ -15,17 +13,17 @@ import (
 // BenchmarkTransfer is one client that fetches 8 MB by blocks of 1468 bytes.
 func BenchmarkTransfer(b *testing.B) {
 	const size = 8 << 20
-	conn, err := Listen(board("none"))
+	conn, err := Listen(board("none"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}
 	s := New(board("none"), slog.New(slog.DiscardHandler))
 	s.open = func(config.Board, string) (file, error) {
-		return &memory{Reader: io.LimitReader(zeros{}, size), size: size}, nil
+		return &memory{ReaderAt: zeros{}, size: size}, nil
 	}
 	go s.Serve(conn)
 	defer s.Shutdown(context.Background())
-	d := &testServer{addr: conn.LocalAddr().(*net.UDPAddr).AddrPort()}
+	d := &testServer{addr: conn.Addr()}
 	b.SetBytes(size)
 	b.ReportAllocs()
 	for b.Loop() {

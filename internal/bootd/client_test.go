@@ -37,9 +37,17 @@ func board(image string) *config.Config {
 	}
 }
 
+// Opcodes of RFC 1350 and RFC 2347.
+const (
+	opData  = 3
+	opAck   = 4
+	opError = 5
+	opOAck  = 6
+)
+
 // memory is a file that a test made up.
 type memory struct {
-	io.Reader
+	io.ReaderAt
 	size   int64
 	closed func()
 }
@@ -68,11 +76,11 @@ func start(t *testing.T, cfg *config.Config) *testServer {
 // startWith starts a server that opens files so.
 func startWith(t *testing.T, cfg *config.Config, open func(config.Board, string) (file, error)) *testServer {
 	t.Helper()
-	conn, err := Listen(cfg)
+	log := newLogs(t)
+	conn, err := Listen(cfg, slog.New(log))
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := newLogs(t)
 	s := New(cfg, slog.New(log))
 	if open != nil {
 		s.open = open
@@ -90,7 +98,7 @@ func startWith(t *testing.T, cfg *config.Config, open func(config.Board, string)
 			t.Errorf("%d transfers run after Shutdown", n)
 		}
 	})
-	addr := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	addr := conn.Addr()
 	return &testServer{s, netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), log}
 }
 
@@ -98,7 +106,7 @@ func startWith(t *testing.T, cfg *config.Config, open func(config.Board, string)
 func serving(t *testing.T, data []byte) *testServer {
 	t.Helper()
 	return startWith(t, board("none"), func(config.Board, string) (file, error) {
-		return &memory{Reader: bytes.NewReader(data), size: int64(len(data))}, nil
+		return &memory{ReaderAt: bytes.NewReader(data), size: int64(len(data))}, nil
 	})
 }
 

@@ -3,13 +3,11 @@
 package bootd
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"io/fs"
 	"path"
 	"strings"
-	"sync"
 
 	"nobodd/internal/config"
 	"nobodd/internal/fat"
@@ -18,7 +16,8 @@ import (
 
 // file is an open file of an image.
 type file interface {
-	io.ReadCloser
+	io.ReaderAt
+	io.Closer
 	Size() int64 // bytes
 }
 
@@ -39,7 +38,7 @@ func splitName(name string) (serial config.Serial, inside string, ok bool) {
 }
 
 // openFile opens the file name in the board's partition as the image is now. The error is
-// a *refusal or wraps one with its cause.
+// a *tftp.Refusal or wraps one with its cause.
 func openFile(b config.Board, name string) (file, error) {
 	im, err := image.Open(b.Image, image.Unlocked, nil)
 	if err != nil {
@@ -98,29 +97,5 @@ type imageFile struct {
 }
 
 func (f *imageFile) Close() error { return errors.Join(f.File.Close(), f.im.Close()) }
-
-// readAhead is how many bytes of a file are read at a time.
-const readAhead = 16 << 10
-
-var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readAhead) }}
-
-// exactly reads size bytes of r. Fewer are an error: to pin/tftp an early end of the
-// file would be its end.
-type exactly struct {
-	r    io.Reader
-	left int64
-}
-
-func (e *exactly) Read(p []byte) (int, error) {
-	if e.left == 0 {
-		return 0, io.EOF
-	}
-	n, err := e.r.Read(p[:min(int64(len(p)), e.left)])
-	e.left -= int64(n)
-	if e.left > 0 && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
-		err = errShort
-	}
-	return n, err
-}
 
 var errShort = errors.New("the image ends inside the file")

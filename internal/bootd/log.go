@@ -19,6 +19,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"nobodd/internal/config"
+	"nobodd/internal/tftp"
 )
 
 // event is a request that has ended.
@@ -60,25 +61,25 @@ func (e *event) log(log *slog.Logger) {
 func (e *event) outcome() (level slog.Level, word, text string) {
 	seconds := fmt.Sprintf("in %.1fs", e.took.Seconds())
 	after := fmt.Sprintf("after %s %s", size(e.bytes), seconds)
-	var said *clientError
-	var why *refusal
+	var said *tftp.ClientError
+	var why *tftp.Refusal
 	switch err := e.err; {
 	case err == nil:
 		return slog.LevelInfo, "sent", size(e.bytes) + " " + seconds
-	case errors.As(err, &said) && e.opening, errors.Is(err, errGone) && e.opening:
+	case errors.As(err, &said) && e.opening, errors.Is(err, tftp.ErrGone) && e.opening:
 		return slog.LevelDebug, "probed", "probed: " + size(e.size)
-	case errors.As(err, &said), errors.Is(err, errGone):
+	case errors.As(err, &said), errors.Is(err, tftp.ErrGone):
 		return slog.LevelInfo, "aborted", fmt.Sprintf("%s: %v", after, err)
 	case errors.Is(err, errSuperseded):
 		return slog.LevelDebug, "aborted", fmt.Sprintf("%s: %v", after, err)
-	case errors.Is(err, errTimeout):
+	case errors.Is(err, tftp.ErrTimeout):
 		return slog.LevelWarn, "timeout", fmt.Sprintf("%s: %v", after, err)
 	case errors.Is(err, errNotFound):
 		return slog.LevelDebug, "missing", "not found"
 	case errors.Is(err, errBusy): // the server warns of that itself, but not each time
-		return slog.LevelDebug, "refused", "refused: " + errBusy.text
+		return slog.LevelDebug, "refused", "refused: " + errBusy.Text
 	case errors.As(err, &why):
-		return slog.LevelWarn, "refused", "refused: " + why.text
+		return slog.LevelWarn, "refused", "refused: " + why.Text
 	}
 	return slog.LevelError, "failed", after + ": " + printable(e.err.Error())
 }

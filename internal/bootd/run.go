@@ -6,8 +6,6 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -30,16 +28,13 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	conn, err := Listen(cfg)
+	conn, err := Listen(cfg, d.Log)
 	if err != nil {
 		return err
 	}
-	collectSeldom(cfg.MaxTransfers)
 	server := New(cfg, d.Log)
-	server.procs.all = runtime.GOMAXPROCS(1)
-	defer runtime.GOMAXPROCS(server.procs.all)
 	served := make(chan error, 1)
-	d.Log.Info("listening on " + conn.LocalAddr().String() + ", " + count(len(cfg.Boards), "board"))
+	d.Log.Info("listening on " + conn.Addr().String() + ", " + count(len(cfg.Boards), "board"))
 	go func() { served <- server.Serve(conn) }()
 
 	notify := newNotifier()
@@ -64,14 +59,6 @@ func (d *Daemon) Run(ctx context.Context) error {
 			notify.update(len(cfg.Boards), server.Running())
 		}
 	}
-}
-
-// collectSeldom lets some garbage pile up: what the library leaves behind for each block
-// is small, and a block is sent in a few microseconds. There is a limit to it, with room
-// for what the transfers need.
-func collectSeldom(maxTransfers int) {
-	debug.SetGCPercent(400)
-	debug.SetMemoryLimit(32<<20 + int64(maxTransfers)*48<<10)
 }
 
 func (d *Daemon) load() (*config.Config, error) {

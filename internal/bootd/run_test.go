@@ -22,6 +22,7 @@ import (
 	"nobodd/internal/addr"
 	"nobodd/internal/config"
 	"nobodd/internal/testimg"
+	"nobodd/internal/tftp"
 )
 
 // manager plays systemd: it receives what sd_notify sends.
@@ -308,54 +309,6 @@ func TestRunErrors(t *testing.T) {
 	}
 }
 
-// TestInherit: only a datagram socket of an inet family will do.
-func TestInherit(t *testing.T) {
-	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_DGRAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer syscall.Close(pair[1])
-	stream, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer udp.Close()
-	good, err := udp.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct {
-		f    *os.File
-		want string
-	}{
-		{os.NewFile(uintptr(pair[0]), "/dev/stdin"), "/dev/stdin is no datagram socket of the internet"},
-		{os.NewFile(uintptr(stream), "LISTEN_FD_3"), "LISTEN_FD_3 is no datagram socket of the internet"},
-		{null, "/dev/null is no socket"},
-		{good, ""},
-	} {
-		conn, err := inherit(tt.f)
-		tt.f.Close()
-		if err == nil {
-			if got := conn.LocalAddr().String(); got != udp.LocalAddr().String() {
-				t.Errorf("inherited %s, want %s", got, udp.LocalAddr())
-			}
-			conn.Close()
-			err = errors.New("")
-		}
-		if err.Error() != tt.want {
-			t.Errorf("%s: got %q, want %q", tt.f.Name(), err, tt.want)
-		}
-	}
-}
-
 // TestListenFamilies: which families an address stands for.
 func TestListenFamilies(t *testing.T) {
 	for _, tt := range []struct {
@@ -458,7 +411,7 @@ func TestStory(t *testing.T) {
 	if log.text() != want {
 		t.Errorf("got  %swant %s", log.text(), want)
 	}
-	e.err = &clientError{3, "disk\nfull"}
+	e.err = &tftp.ClientError{Code: 3, Text: "disk\nfull"}
 	e.log(slog.New(log))
 	log.wait(t, 1, `89025d75: start4.elf after 2.1MiB in 0.3s: client said "disk\nfull" (3) client=`)
 }

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 // Package bootd is the TFTP daemon: it serves each board the files of the boot partition
-// in its image. The transfers are pin/tftp's; what reaches the library, and from which
-// socket it is answered, is decided here.
+// in its image. The protocol is package tftp's; who gets what, and what is said of it, is
+// decided here.
 package bootd
 
 import (
-	"bufio"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"nobodd/internal/config"
+	"nobodd/internal/tftp"
 )
 
 // Server serves read requests.
@@ -28,29 +30,24 @@ type Server struct {
 
 	mu      sync.Mutex
 	cfg     *config.Config
-	conn    *listener
-	running int // transfers
-	most    int // of them since none ran
-	procs   processors
-	live    map[route]*transfer
+	conn    *tftp.Listener
+	running int                          // transfers
+	live    map[netip.AddrPort]*transfer // those that were not superseded, by their clients
 	stopped bool
 	all     sync.WaitGroup // transfers
 }
 
 // transfer is one request on its way.
 type transfer struct {
-	route  route
-	packet string // of the request
-	req    request
-
-	mu   sync.Mutex
-	peer *peer // nil before there is a socket
-	why  error // cancelled before that
+	*tftp.Transfer
+	request *tftp.Request
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
 }
 
 // New makes a server. It writes to log one line a request.
 func New(cfg *config.Config, log *slog.Logger) *Server {
-	return &Server{log: log, open: openFile, cfg: cfg, live: map[route]*transfer{}}
+	return &Server{log: log, open: openFile, cfg: cfg, live: map[netip.AddrPort]*transfer{}}
 }
 
 // Configure puts another configuration in force for the requests to come, but for where
@@ -68,121 +65,120 @@ func (s *Server) Running() int {
 	return s.running
 }
 
-// Serve answers the requests that come to conn until Shutdown, which closes it.
-func (s *Server) Serve(conn *net.UDPConn) error {
-	l, err := newListener(conn)
-	if err != nil {
-		return err
-	}
+// Serve answers the requests that come to l until Shutdown, which closes it.
+func (s *Server) Serve(l *tftp.Listener) error {
 	s.mu.Lock()
 	s.conn = l
 	stopped := s.stopped
 	s.mu.Unlock()
 	if stopped {
-		return conn.Close()
+		return l.Close()
 	}
 	const patience = 100
-	buf := make([]byte, maxRequest)
-	for failed := 0; ; {
-		n, r, err := l.receive(buf)
+	for failed := 0; ; failed++ {
+		r, err := l.Receive()
 		switch {
-		case err == nil:
+		case r != nil:
 			failed = 0
-			s.accept(r, buf[:n])
-		case errors.Is(err, errBroadcast):
-			s.log.Debug("request to a broadcast address ignored", "client", r.client)
-		case s.isStopped():
+			s.accept(r, err)
+		case errors.Is(err, net.ErrClosed):
 			return nil
-		case failed == patience:
+		case failed == patience: // before, it is an ICMP message about an earlier answer, say
 			return err
-		default: // an ICMP message about an earlier answer, say
-			failed++
 		}
 	}
 }
 
-func (s *Server) isStopped() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stopped
-}
-
-// accept starts the transfer that a packet asks for.
-func (s *Server) accept(r route, packet []byte) {
-	req, err := parseRequest(packet)
-	why := (*refusal)(nil)
-	switch {
-	case errors.As(err, &why):
-		s.refuse(r, req, why)
-		return
-	case err != nil:
-		s.log.Debug("packet ignored", "client", r.client, "bytes", len(packet))
-		return
+// accept starts the transfer that a packet asks for, if it is a request without an error.
+func (s *Server) accept(r *tftp.Request, err error) {
+	var t *transfer
+	if err == nil {
+		t, err = s.begin(r)
 	}
-	t := &transfer{route: r, packet: string(packet), req: req}
-	switch err := s.begin(t); err {
-	case nil:
+	if err == nil {
 		go s.run(t)
-	case errBusy:
-		s.refuse(r, req, errBusy)
-		if s.full.now() {
-			s.log.Warn("too many transfers: requests are refused", "max-transfers", s.max())
-		}
-	default:
-		s.log.Debug("request ignored", "client", r.client, "outcome", err)
+		return
+	}
+	why, ok := refusalOf(err)
+	if !ok {
+		s.log.Debug("packet ignored", "client", r.Client, "outcome", err)
+		return
+	}
+	s.conn.Refuse(r, why)
+	e := event{client: r.Client, file: r.Name, err: why}
+	if why == errServer {
+		e.err = err
+	}
+	e.log(s.log)
+	if why == errBusy && s.full.now() {
+		s.log.Warn("too many transfers: requests are refused", "max-transfers", s.max())
 	}
 }
 
-// refuse answers a request that does not become a transfer.
-func (s *Server) refuse(r route, req request, why *refusal) {
-	s.conn.refuse(r, why)
-	e := event{client: r.client, file: req.name, err: why}
-	e.log(s.log)
+// refusalOf returns the answer to a packet that does not become a transfer; not ok if none is due.
+func refusalOf(err error) (why *tftp.Refusal, ok bool) {
+	switch {
+	case errors.Is(err, tftp.ErrNoRequest), errors.Is(err, tftp.ErrBroadcast), errors.Is(err, errRepeated), errors.Is(err, errStopping):
+		return nil, false
+	case errors.Is(err, tftp.ErrWrite):
+		return errReadOnly, true
+	case errors.Is(err, tftp.ErrMode):
+		return errMode, true
+	case errors.Is(err, tftp.ErrMalformed):
+		return errMalformed, true
+	case errors.Is(err, errBusy), errors.Is(err, tftp.ErrPorts):
+		return errBusy, true
+	}
+	return errServer, true // no socket for it
 }
 
-var errRepeated = errors.New("repeated")
+var (
+	errRepeated   = errors.New("repeated")
+	errSuperseded = errors.New("client asked for something else")
+)
 
 // begin enters a transfer into the books. A request that a client repeats before it is
 // served must not be served twice; another one from the same port means that the client
 // has given up the first.
-func (s *Server) begin(t *transfer) error {
+func (s *Server) begin(r *tftp.Request) (*transfer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.live[t.route]
+	old := s.live[r.Client]
 	switch {
 	case s.stopped:
-		return errStopping
-	case old != nil && old.packet == t.packet:
-		return errRepeated
-	case s.running >= s.cfg.MaxTransfers:
-		return errBusy
+		return nil, errStopping
+	case old != nil && old.Repeats(r):
+		return nil, errRepeated
 	case old != nil:
+		delete(s.live, r.Client)
 		old.cancel(errSuperseded)
+		old.Close() // no packet may follow
 	}
+	// What was superseded does not count, within reason: it may hang in a disk.
+	if len(s.live) >= s.cfg.MaxTransfers || s.running >= 2*s.cfg.MaxTransfers {
+		return nil, errBusy
+	}
+	conn, err := s.conn.Accept(r, tftp.Ports{})
+	if err != nil {
+		return nil, err
+	}
+	t := &transfer{Transfer: conn, request: r}
+	t.ctx, t.cancel = context.WithCancelCause(context.Background())
 	s.running++
-	s.most = max(s.most, s.running)
-	s.procs.fit(s.running)
 	s.all.Add(1)
-	s.live[t.route] = t
-	return nil
+	s.live[r.Client] = t
+	return t, nil
 }
-
-// rush is a number of transfers at once whose memory is worth giving back.
-const rush = 100
 
 // end takes it out again.
 func (s *Server) end(t *transfer) {
+	t.Close()
+	t.cancel(nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running--; s.running == 0 {
-		if s.most >= rush {
-			go debug.FreeOSMemory()
-		}
-		s.most = 0
-	}
-	s.procs.fit(s.running)
-	if s.live[t.route] == t {
-		delete(s.live, t.route)
+	s.running--
+	if s.live[t.request.Client] == t {
+		delete(s.live, t.request.Client)
 	}
 	s.all.Done()
 }
@@ -193,71 +189,71 @@ func (s *Server) max() int {
 	return s.cfg.MaxTransfers
 }
 
-// cancel ends the transfer.
-func (t *transfer) cancel(why error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.why == nil {
-		t.why = why
-	}
-	if t.peer != nil {
-		t.peer.cancel(t.why)
-	}
-}
-
-// has gives the transfer its peer.
-func (t *transfer) has(p *peer) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.peer = p
-	if t.why != nil {
-		p.cancel(t.why)
-	}
-}
-
 // run serves a request from its beginning to its line in the log.
 func (s *Server) run(t *transfer) {
 	defer s.end(t)
 	start := time.Now()
-	e := event{client: t.route.client}
-	e.bytes, e.size, e.err = s.serve(t, &e)
+	e := event{client: t.request.Client}
+	e.err = s.serve(t, &e)
+	if why := answer(e.err); why != nil {
+		t.Refuse(why)
+	}
 	e.took = time.Since(start)
 	e.log(s.log)
 }
 
-// serve opens the file asked for and sends it. It gives the bytes sent and the file's size.
-func (s *Server) serve(t *transfer, e *event) (sent, size int64, err error) {
+// serve opens the file asked for and sends it.
+func (s *Server) serve(t *transfer, e *event) (err error) {
 	defer recovered(&err)
-	conn, err := t.route.dial()
+	f, err := s.find(t.request, e)
 	if err != nil {
-		s.conn.refuse(t.route, errServer)
-		return 0, 0, err
-	}
-	defer conn.Close()
-	p := newPeer(conn)
-	t.has(p)
-	f, err := s.find(t, e)
-	if err != nil {
-		p.refuse(err)
-		return 0, 0, err
+		return err
 	}
 	defer f.Close()
-	req := t.req
-	req.blksize = min(req.blksize, t.route.largestBlock(conn))
-	r := readers.Get().(*bufio.Reader)
-	r.Reset(&exactly{f, f.Size()})
-	sent, err = p.send(req, r, f.Size())
-	r.Reset(nil)
-	readers.Put(r)
-	e.opening = p.opening
-	return sent, f.Size(), err
+	e.size, e.opening = f.Size(), true
+	p, err := t.Send(t.ctx, tftp.File{ReaderAt: f, Size: f.Size()})
+	e.bytes, e.opening = p.Bytes, !p.Answered
+	if err == io.ErrUnexpectedEOF {
+		return errShort
+	}
+	return err
 }
 
-// find opens the file that t asks for, if its client may have it.
-func (s *Server) find(t *transfer, e *event) (f file, err error) {
-	defer recovered(&err)
-	e.file = t.req.name
-	serial, name, ok := splitName(t.req.name)
+// answer is what a client is told whose transfer ended with err: nothing if that was the
+// client's doing. What is wrong with an image is not for the client.
+func answer(err error) *tftp.Refusal {
+	why := (*tftp.Refusal)(nil)
+	switch {
+	case err == nil, errors.Is(err, tftp.ErrTimeout), errors.Is(err, tftp.ErrGone), errors.Is(err, errSuperseded),
+		errors.As(err, new(*tftp.ClientError)):
+		return nil
+	case errors.As(err, &why):
+		return why
+	case errors.As(err, new(*panicError)):
+		return errServer
+	}
+	return errUnreadable
+}
+
+// panicError is a panic that was caught.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("internal error: %v", e.value) }
+
+// recovered turns a panic into an error.
+func recovered(err *error) {
+	if v := recover(); v != nil {
+		*err = &panicError{v, debug.Stack()}
+	}
+}
+
+// find opens the file that a client asks for, if it may have it.
+func (s *Server) find(r *tftp.Request, e *event) (f file, err error) {
+	e.file = r.Name
+	serial, name, ok := splitName(r.Name)
 	if !ok {
 		return nil, errNotFound
 	}
@@ -265,11 +261,11 @@ func (s *Server) find(t *transfer, e *event) (f file, err error) {
 	board, ok := s.board(serial)
 	if !ok {
 		if s.strange.firstSeen(serial) {
-			s.log.Warn(unknownBoard(serial, t.route.client.Addr()))
+			s.log.Warn(unknownBoard(serial, r.Client.Addr()))
 		}
 		return nil, errNotFound
 	}
-	if board.IP.IsValid() && !sameClient(board.IP, t.route.client.Addr()) {
+	if board.IP.IsValid() && !sameClient(board.IP, r.Client.Addr()) {
 		return nil, errForbidden
 	}
 	return s.open(board, name)

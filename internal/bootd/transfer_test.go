@@ -32,11 +32,12 @@ func TestOptions(t *testing.T) {
 		{"octet", []string{"blksize 1468"}, "OACK blksize=1468"},
 		{"octet", []string{"blksize 65464"}, "OACK blksize=65464"},
 		{"octet", []string{"blksize 512"}, "OACK blksize=512"},
-		{"octet", []string{"blksize 8"}, "DATA 1 of 512 bytes"},
-		{"octet", []string{"blksize 65465"}, "DATA 1 of 512 bytes"},
+		{"octet", []string{"blksize 8"}, "OACK blksize=8"},
+		{"octet", []string{"blksize 7"}, "DATA 1 of 512 bytes"},
+		{"octet", []string{"blksize 65465"}, "OACK blksize=65464"},
 		{"octet", []string{"blksize many", "tsize 0"}, "OACK tsize=3000"},
-		{"octet", []string{"timeout 1", "windowsize 16", "multicast "}, "DATA 1 of 512 bytes"},
-		{"octet", []string{"windowsize 16", "tsize 0"}, "OACK tsize=3000"},
+		{"octet", []string{"timeout 256", "windowsize 0", "multicast "}, "DATA 1 of 512 bytes"},
+		{"octet", []string{"windowsize 16", "TimeOut 3"}, "OACK timeout=3,windowsize=16"},
 		{"netascii", []string{"tsize 0"}, "DATA 1 of 512 bytes"},
 		{"NetASCII", []string{"tsize 0", "blksize 600"}, "OACK blksize=600"},
 		{"mail", nil, "ERROR 4 unknown transfer mode"},
@@ -145,28 +146,40 @@ func TestEachPacketOnce(t *testing.T) {
 	other.wantNothing()
 }
 
-// TestRepeatedRequest: a client that asks again from the same port is not served twice.
+// TestRepeatedRequest: a client that asks again from the same port is not served twice, until it
+// has acknowledged something: then it means to begin anew.
 func TestRepeatedRequest(t *testing.T) {
 	d := serving(t, noise(3000))
 	c := d.client(t)
-	c.request("x", "octet", "tsize 0")
+	for range 3 { // within a few milliseconds
+		c.request("x", "octet", "tsize 0")
+	}
 	c.want("OACK tsize=3000")
 	tid := c.peer
 	c.request("x", "octet", "tsize 0")
-	c.request("x", "octet", "tsize 0")
-	d.log.wait(t, 2, "outcome=repeated")
+	d.log.wait(t, 3, "outcome=repeated")
+	if n := d.Running(); n != 1 {
+		t.Errorf("%d transfers, want 1", n)
+	}
 	c.ack(0)
 	c.want("DATA 1 of 512 bytes")
 	if c.peer != tid {
 		t.Errorf("DATA came from %v, the OACK from %v", c.peer, tid)
 	}
-	if n := d.Running(); n != 1 {
-		t.Errorf("%d transfers, want 1", n)
-	}
-	c.reply(opError, 0, "\x00")
-	d.log.wait(t, 1, "outcome=aborted")
+	c.ack(1)
+	c.want("DATA 2 of 512 bytes")
 	c.request("x", "octet", "tsize 0")
 	c.want("OACK tsize=3000")
+	if c.peer == tid {
+		t.Errorf("the new start came from %v as well", c.peer)
+	}
+	d.log.wait(t, 1, "x after 512B in 0.0s: client asked for something else")
+	c.ack(0)
+	if got, err := c.finish(512); err != nil || len(got) != 3000 {
+		t.Errorf("got %d bytes, %v", len(got), err)
+	}
+	d.log.wait(t, 1, "outcome=sent")
+	c.wantNothing()
 }
 
 // TestOtherRequestFromThePort: a client that asks for something else has given up what it
@@ -193,7 +206,7 @@ func TestOtherRequestFromThePort(t *testing.T) {
 // then nothing.
 func TestRetransmission(t *testing.T) {
 	t.Parallel()
-	d := serving(t, noise(100))
+	d := serving(t, noise(1000))
 	var clients sync.WaitGroup
 	for _, options := range [][]string{{"tsize 0"}, nil} {
 		c := d.client(t)
@@ -244,11 +257,11 @@ func TestErrors(t *testing.T) {
 		case "panic":
 			panic("/srv")
 		case "short":
-			return &memory{Reader: io.LimitReader(zeros{}, 700), size: 1000}, nil
+			return &memory{ReaderAt: io.NewSectionReader(zeros{}, 0, 700), size: 1000}, nil
 		case "unreadable":
-			return &memory{Reader: io.MultiReader(io.LimitReader(zeros{}, 700), badReader{}), size: 1000}, nil
+			return &memory{ReaderAt: badReader{}, size: 1000}, nil
 		}
-		return &memory{Reader: zeros{}, size: 1000}, nil
+		return &memory{ReaderAt: zeros{}, size: 1000}, nil
 	})
 	for _, tt := range []struct{ request, want, log string }{
 		{string(rrq("89025d75/none", "octet", "tsize 0")), "ERROR 1 file not found", "debug: 89025d75: none not found client="},
@@ -273,26 +286,26 @@ func TestErrors(t *testing.T) {
 	}
 	for _, name := range []string{"short", "unreadable"} {
 		c := d.client(t)
-		c.request(name, "octet")
-		c.want("DATA 1 of 512 bytes")
-		c.ack(1)
+		c.request(name, "octet", "tsize 0")
+		c.want("OACK tsize=1000")
+		c.ack(0)
 		c.want("ERROR 0 cannot read file")
-		d.log.wait(t, 1, "error: 89025d75: "+name+" after 700B in ")
+		d.log.wait(t, 1, "error: 89025d75: "+name+" after 0B in ")
 	}
 }
 
 type zeros struct{}
 
-func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+func (zeros) ReadAt(p []byte, _ int64) (int, error) { clear(p); return len(p), nil }
 
 type badReader struct{}
 
-func (badReader) Read(p []byte) (int, error) { return 0, errors.New("input/output error") }
+func (badReader) ReadAt([]byte, int64) (int, error) { return 0, errors.New("input/output error") }
 
 // TestPanicWhileSending ends that transfer and nothing else.
 func TestPanicWhileSending(t *testing.T) {
 	d := startWith(t, board("none"), func(config.Board, string) (file, error) {
-		return &memory{Reader: panicReader{}, size: 1000}, nil
+		return &memory{ReaderAt: panicReader{}, size: 1000}, nil
 	})
 	c := d.client(t)
 	c.request("x", "octet", "tsize 0")
@@ -306,7 +319,7 @@ func TestPanicWhileSending(t *testing.T) {
 
 type panicReader struct{}
 
-func (panicReader) Read(p []byte) (int, error) { panic("out of cheese") }
+func (panicReader) ReadAt([]byte, int64) (int, error) { panic("out of cheese") }
 
 // TestUnaskedPackets: what is no request gets no answer.
 func TestUnaskedPackets(t *testing.T) {
@@ -327,7 +340,7 @@ func TestIP(t *testing.T) {
 		cfg.Boards[1] = config.Board{Serial: 1, IP: netip.MustParseAddr("127.0.0.1")}
 		cfg.Boards[2] = config.Board{Serial: 2, IP: netip.MustParseAddr("127.0.0.2")}
 		d := startWith(t, cfg, func(config.Board, string) (file, error) {
-			return &memory{Reader: zeros{}, size: 1}, nil
+			return &memory{ReaderAt: zeros{}, size: 1}, nil
 		})
 		for _, tt := range []struct{ from, name, want string }{
 			{"127.0.0.1", "1/x", "DATA 1 of 1 bytes"},
@@ -355,7 +368,7 @@ func TestReplyAddress(t *testing.T) {
 		cfg.Listen = listen
 		cfg.MaxTransfers = 1
 		d := startWith(t, cfg, func(config.Board, string) (file, error) {
-			return &memory{Reader: zeros{}, size: 1}, nil
+			return &memory{ReaderAt: zeros{}, size: 1}, nil
 		})
 		addrs := []string{"127.0.0.1", "127.0.0.77"}
 		if listen == "::" {
@@ -416,48 +429,6 @@ func waitIdle(t *testing.T, d *testServer) {
 	}
 }
 
-// TestLargestBlock: what fits into the MTU of the route, by IPv4 and IPv6.
-func TestLargestBlock(t *testing.T) {
-	lo, err := net.InterfaceByName("lo")
-	if err != nil {
-		t.Skip("no loopback interface of that name")
-	}
-	for addr, want := range map[string]int{
-		"127.0.0.1": min(lo.MTU, 65535) - 32, // no IPv4 packet is larger
-		"::1":       lo.MTU - 52,
-	} {
-		r := route{client: netip.AddrPortFrom(netip.MustParseAddr(addr), 9)}
-		conn, err := r.dial()
-		if err != nil {
-			t.Logf("%s: %v", addr, err)
-			continue
-		}
-		defer conn.Close()
-		if got := r.largestBlock(conn); got != want {
-			t.Errorf("largest block to %s is %d, want %d", addr, got, want)
-		}
-	}
-}
-
-func TestBlockWithin(t *testing.T) {
-	for _, tt := range []struct {
-		mtu  int
-		is6  bool
-		want int
-	}{
-		{1500, false, 1468},
-		{1500, true, 1448},
-		{9000, false, 8968},
-		{576, false, 544},
-		{500, false, 512}, // in two pieces then
-		{0, true, 512},
-	} {
-		if got := blockWithin(tt.mtu, tt.is6); got != tt.want {
-			t.Errorf("block within %d (IPv6: %v) is %d, want %d", tt.mtu, tt.is6, got, tt.want)
-		}
-	}
-}
-
 // TestMaxTransfers: over the limit there is an ERROR at once, and it ends with the others.
 func TestMaxTransfers(t *testing.T) {
 	opened := 0
@@ -468,7 +439,7 @@ func TestMaxTransfers(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		opened++
-		return &memory{Reader: zeros{}, size: 1}, nil
+		return &memory{ReaderAt: zeros{}, size: 1}, nil
 	})
 	a, b, over := d.client(t), d.client(t), d.client(t)
 	a.request("x", "octet", "tsize 0")
