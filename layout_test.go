@@ -13,7 +13,7 @@ import (
 
 const module = "nobodd/"
 
-// allowed gives, for each package, what it may import directly: packages of this module
+// allowed holds, for each package, what it may import directly: packages of this module
 // without the prefix, and other modules by the beginning of their paths. The standard
 // library is free to all but those below that name what they must not import of it.
 var allowed = map[string][]string{
@@ -38,7 +38,7 @@ var daemon = []string{"internal/tool", "internal/config", "internal/bootd", "git
 // testsOnly is what only tests are made of or import.
 var testsOnly = []string{"internal/testimg", "internal/fatcheck", "internal/scripttest", "internal/storytest", "internal/installtest", "man"}
 
-// forbidden gives what of the standard library a package must not import.
+// forbidden holds what of the standard library a package must not import.
 var forbidden = map[string][]string{
 	"internal/partition": {"os", "net", "log", "log/slog"},
 	"internal/fat":       {"os", "net", "log", "log/slog", "syscall"},
@@ -117,7 +117,7 @@ func TestOnlyNetasciiOfPin(t *testing.T) {
 	}
 }
 
-// listImports gives the direct imports of every package of the module, tests left out.
+// listImports returns the direct imports of every package of the module, tests left out.
 func listImports(t *testing.T) map[string][]string {
 	t.Helper()
 	out, err := exec.Command("go", "list", "-f", `{{if .GoFiles}}{{.ImportPath}} {{join .Imports " "}}{{end}}`, "./...").CombinedOutput()

@@ -46,7 +46,7 @@ func TestReadme(t *testing.T) {
 // session is a command and what it prints.
 type session struct{ command, output string }
 
-// consoleBlocks gives the commands of all blocks marked as console.
+// consoleBlocks returns the commands of all blocks marked as console.
 func consoleBlocks(text string) []session {
 	var sessions []session
 	inside := false

@@ -38,16 +38,15 @@ func oldOrNew(got, before, after map[string][]byte) error {
 }
 
 // judge checks the volume that a cut left.
-func judge(img []byte, before, after map[string][]byte) error {
-	dev := testimg.Mem(img)
-	r, err := fatcheck.Check(dev, int64(len(img)))
+func judge(dev sized, before, after map[string][]byte) error {
+	r, err := fatcheck.Check(dev, dev.Size())
 	if err != nil {
 		return err
 	}
 	if !r.Harmless() {
 		return fmt.Errorf("the checker finds damage: %v", r)
 	}
-	got, err := fatcheck.ReadTree(dev, int64(len(img)))
+	got, err := fatcheck.ReadTree(dev, dev.Size())
 	if err != nil {
 		return err
 	}
@@ -71,26 +70,26 @@ func TestFaults(t *testing.T) {
 }
 
 func sweep(t *testing.T, img []byte, opt fat.TxOptions, o op, before, after map[string][]byte) {
-	size := int64(len(img))
+	size, start := int64(len(img)), testimg.NewPaged(img)
 	for n, hit := 0, true; hit; n++ {
-		stopped := testimg.Mem(bytes.Clone(img))
+		stopped := start.Clone()
 		dev := testimg.NewStopAt(stopped, n)
 		if err := change(dev, size, opt, o.plan); err != nil {
 			t.Fatalf("stop at write %d: %v", n, err)
 		}
 		if hit = dev.Hit; !hit {
-			check(t, stopped, after)
+			checkDevice(t, stopped, after)
 		}
 		if err := judge(stopped, before, after); err != nil {
 			t.Errorf("stop at write %d: %v", n, err)
 		}
 
-		failed := testimg.Mem(bytes.Clone(img))
+		failed := start.Clone()
 		fails := testimg.NewFailWrite(failed, n)
 		if err := change(fails, size, opt, o.plan); hit && !errors.Is(err, testimg.ErrFault) || !hit && err != nil {
 			t.Errorf("fail at write %d: %v", n, err)
 		}
-		if !bytes.Equal(failed, stopped) {
+		if !failed.Equal(stopped) {
 			t.Errorf("fail at write %d leaves something else than a stop there", n)
 		}
 		again(t, n, stopped, opt, o, before, after)
@@ -126,7 +125,7 @@ func TestNeverNowhere(t *testing.T) {
 					if seed > 0 {
 						state = rec.Torn(n, seed)
 					}
-					v := mustOpen(t, state)
+					v := mustOpenDevice(t, state)
 					isOld, isNew := contents(t, v, tt.from) == from, contents(t, v, tt.to) == "new"
 					if !isOld && !isNew || !isNew && contents(t, v, tt.to) != to {
 						t.Errorf("%s: %s to %s: after %d of %d (seed %d): old %v, new %v",
@@ -161,10 +160,9 @@ func contents(t *testing.T, v *fat.FS, name string) string {
 }
 
 // again makes the change once more, on what a cut at write n left.
-func again(t *testing.T, n int, img []byte, opt fat.TxOptions, o op, before, after map[string][]byte) {
+func again(t *testing.T, n int, dev *testimg.Paged, opt fat.TxOptions, o op, before, after map[string][]byte) {
 	t.Helper()
-	size := int64(len(img))
-	err := change(testimg.Mem(img), size, opt, o.plan)
+	err := change(dev, dev.Size(), opt, o.plan)
 	if len(after) < len(before) { // what is removed may be gone already
 		return
 	}
@@ -172,7 +170,7 @@ func again(t *testing.T, n int, img []byte, opt fat.TxOptions, o op, before, aft
 		t.Errorf("again after a stop at write %d: %v", n, err)
 		return
 	}
-	if err := judge(img, after, after); err != nil {
+	if err := judge(dev, after, after); err != nil {
 		t.Errorf("again after a stop at write %d: %v", n, err)
 	}
 }

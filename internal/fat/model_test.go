@@ -192,8 +192,9 @@ func play(t *testing.T, img []byte, c *choices, steps int, judges ...func(t *tes
 		}
 		if cut && rec.Len() > 0 {
 			n := c.n(rec.Len() + 1)
-			img = rec.After(n)
-			if err := judge(img, before, next); err != nil {
+			state := rec.After(n)
+			img = state.Bytes()
+			if err := judge(state, before, next); err != nil {
 				t.Errorf("step %d, cut after %d of %d writes: %v", i, n, rec.Len(), err)
 			}
 			if m, err = fatcheck.ReadTree(testimg.Mem(img), int64(len(img))); err != nil {
@@ -202,7 +203,7 @@ func play(t *testing.T, img []byte, c *choices, steps int, judges ...func(t *tes
 			clean = clean && n == rec.Len()
 			continue
 		}
-		m, img = next, rec.Mem
+		m, img = next, rec.Bytes()
 		for _, judge := range judges {
 			judge(t, img, m, clean)
 		}
@@ -214,7 +215,7 @@ func judgeModel(t *testing.T, img []byte, m model, clean bool) {
 	t.Helper()
 	if clean {
 		check(t, img, m)
-	} else if err := judge(img, m, m); err != nil {
+	} else if err := judge(testimg.Mem(img), m, m); err != nil {
 		t.Error(err)
 	}
 	got, err := readTree(mustOpen(t, img))

@@ -67,7 +67,7 @@ func TestFaultsFsck(t *testing.T) {
 				t.Fatal(err)
 			}
 			for n := range rec.Len() + 1 {
-				if err := os.WriteFile(file, rec.After(n), 0o666); err != nil {
+				if err := os.WriteFile(file, rec.After(n).Bytes(), 0o666); err != nil {
 					t.Fatal(err)
 				}
 				if err := fsck(file, n == rec.Len()); err != nil {

@@ -27,7 +27,12 @@ var volumes = map[string]int{
 
 func mustOpen(t testing.TB, img []byte) *fat.FS {
 	t.Helper()
-	v, err := fat.Open(testimg.Mem(img), int64(len(img)))
+	return mustOpenDevice(t, testimg.Mem(img))
+}
+
+func mustOpenDevice(t testing.TB, dev sized) *fat.FS {
+	t.Helper()
+	v, err := fat.Open(dev, dev.Size())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -286,10 +286,10 @@ func TestLostIsKept(t *testing.T) {
 		func(img []byte) { copy(img[bytes.Index(img, []byte("README  TXT")):], "\x00") },           // an end marker
 		func(img []byte) { copy(img[bytes.Index(img, []byte(".          ")):], make([]byte, 64)) }, // an empty directory
 	} {
-		cut := rec.After(3)
+		cut := rec.After(3).Bytes()
 		harm(cut)
 		left := bytes.Clone(cut)
-		err := change(cut, int64(len(img)), fat.TxOptions{Force: true}, o.plan)
+		err := change(testimg.Mem(cut), int64(len(img)), fat.TxOptions{Force: true}, o.plan)
 		if none := (*fat.NoSpaceError)(nil); !errors.As(err, &none) || !bytes.Equal(cut, left) {
 			t.Errorf("harm %d: Commit = %v", i, err)
 		}
@@ -537,7 +537,7 @@ func TestSyncs(t *testing.T) {
 			if opt.NoSync {
 				want = 0
 			}
-			dev := testimg.NewCounter(testimg.Mem(bytes.Clone(img)))
+			dev := testimg.NewCounter(testimg.NewPaged(img))
 			if err := change(dev, int64(len(img)), opt, tt.plan); err != nil || dev.Syncs != want {
 				t.Errorf("%s: %d syncs, %v; want %d", tt.name, dev.Syncs, err, want)
 			}
@@ -610,7 +610,7 @@ func TestCrossLinked(t *testing.T) {
 		if err := change(testimg.Mem(img), int64(len(img)), fat.TxOptions{}, plan); err != nil {
 			t.Fatal(err)
 		}
-		if err := judge(img, tree, tree); err != nil { // what README.TXT had is lost
+		if err := judge(testimg.Mem(img), tree, tree); err != nil { // what README.TXT had is lost
 			t.Error(err)
 		}
 	}
@@ -649,7 +649,7 @@ func TestCrossLinkedSourceFails(t *testing.T) {
 			if err != nil || told != fs.ErrPermission {
 				t.Errorf("Commit = %v, Done was told %v", err, told)
 			}
-			if err := judge(img, tree, tree); err != nil {
+			if err := judge(testimg.Mem(img), tree, tree); err != nil {
 				t.Errorf("%s is not replaced: %v", names[i], err)
 			}
 		}

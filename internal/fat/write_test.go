@@ -57,7 +57,18 @@ func pattern(n int, seed byte) []byte {
 // check checks img with the independent checker and compares its files with want.
 func check(t *testing.T, img []byte, want map[string][]byte) {
 	t.Helper()
-	r, err := fatcheck.Check(testimg.Mem(img), int64(len(img)))
+	checkDevice(t, testimg.Mem(img), want)
+}
+
+// sized is a volume in memory.
+type sized interface {
+	io.ReaderAt
+	Size() int64
+}
+
+func checkDevice(t *testing.T, dev sized, want map[string][]byte) {
+	t.Helper()
+	r, err := fatcheck.Check(dev, dev.Size())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +76,7 @@ func check(t *testing.T, img []byte, want map[string][]byte) {
 	if !r.Clean() {
 		t.Errorf("the volume is not clean: %v", r)
 	}
-	got, err := fatcheck.ReadTree(testimg.Mem(img), int64(len(img)))
+	got, err := fatcheck.ReadTree(dev, dev.Size())
 	if err != nil {
 		t.Fatal(err)
 	}

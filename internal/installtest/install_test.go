@@ -43,7 +43,7 @@ func installed(prefix string) map[string]fs.FileMode {
 	return files
 }
 
-// found gives the files below dir with their permissions.
+// found returns the files below dir with their permissions.
 func found(t *testing.T, dir string) map[string]fs.FileMode {
 	t.Helper()
 	files := map[string]fs.FileMode{}
@@ -101,7 +101,7 @@ func source(t *testing.T) string {
 	return dst
 }
 
-// run runs a command in dir and gives what it printed.
+// run runs a command in dir and returns what it printed.
 func run(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)

@@ -390,12 +390,12 @@ func fuzzPlan(t *testing.T, img []byte, table *Table, more int64, grow int) {
 	if err != nil {
 		return
 	}
-	d := newGrowDisk(img)
+	d := newGrowDisk(testimg.NewPaged(img))
 	if err := p.Apply(d); err != nil {
 		t.Fatal(err)
 	}
-	after, err := ReadUnit(d, int64(len(d.Mem)), table.SectorSize)
-	if err != nil || int64(len(d.Mem)) != p.NewSize || !slices.Equal(after.Partitions, p.After.Partitions) {
+	after, err := ReadUnit(d, d.Size(), table.SectorSize)
+	if err != nil || d.Size() != p.NewSize || !slices.Equal(after.Partitions, p.After.Partitions) {
 		t.Errorf("after the plan: %+v, %v; planned %+v", after, err, p.After)
 	}
 }

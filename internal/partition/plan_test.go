@@ -18,7 +18,7 @@ import (
 // growDisk is a disk in memory that can change its size. It records what is done with
 // it, and fails from operation number failAt on: once, or for good.
 type growDisk struct {
-	testimg.Mem
+	*testimg.Paged
 	failAt  int // -1: never
 	once    bool
 	ops     []diskOp
@@ -32,7 +32,9 @@ type diskOp struct {
 	sync bool
 }
 
-func newGrowDisk(img []byte) *growDisk { return &growDisk{Mem: bytes.Clone(img), failAt: -1} }
+func newGrowDisk(start *testimg.Paged) *growDisk {
+	return &growDisk{Paged: start.Clone(), failAt: -1}
+}
 
 func (d *growDisk) fails() bool {
 	n := d.count
@@ -49,7 +51,7 @@ func (d *growDisk) WriteAt(p []byte, off int64) (int, error) {
 		return 0, testimg.ErrFault
 	}
 	d.ops = append(d.ops, diskOp{off: off, data: bytes.Clone(p)})
-	return d.Mem.WriteAt(p, off)
+	return d.Paged.WriteAt(p, off)
 }
 
 func (d *growDisk) Sync() error {
@@ -65,40 +67,43 @@ func (d *growDisk) Truncate(size int64) error {
 		return testimg.ErrFault
 	}
 	d.ops = append(d.ops, diskOp{off: size})
-	d.resize(size)
-	return nil
-}
-
-func (d *growDisk) resize(size int64) {
-	img := make(testimg.Mem, size)
-	copy(img, d.Mem)
-	d.Mem = img
+	return d.Paged.Truncate(size)
 }
 
 // after returns the state of start after the first n operations. With a seed, sectors
 // written since the last sync are there or not as it decides.
-func after(start []byte, ops []diskOp, n int, seed uint64) []byte {
+func after(t *testing.T, start *testimg.Paged, ops []diskOp, n int, seed uint64) *testimg.Paged {
+	t.Helper()
 	synced := n
 	for synced > 0 && !ops[synced-1].sync {
 		synced--
 	}
 	rnd := rand.New(rand.NewPCG(seed, uint64(n)))
-	d := newGrowDisk(start)
+	state := start.Clone()
 	for i, o := range ops[:n] {
-		switch {
-		case o.sync:
-		case o.data == nil:
-			d.resize(o.off)
-		default:
-			for off := 0; off < len(o.data); off += 512 {
-				if i < synced || seed == 0 || rnd.IntN(2) == 0 {
-					end := min(off+512, len(o.data))
-					copy(d.Mem[o.off+int64(off):], o.data[off:end])
-				}
+		if err := o.apply(state, func() bool { return i < synced || seed == 0 || rnd.IntN(2) == 0 }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return state
+}
+
+// apply makes the change on d, but only those 512-byte sectors of a write that there is true for.
+func (o diskOp) apply(d *testimg.Paged, there func() bool) error {
+	switch {
+	case o.sync:
+		return nil
+	case o.data == nil:
+		return d.Truncate(o.off)
+	}
+	for off := 0; off < len(o.data); off += 512 {
+		if there() {
+			if _, err := d.WriteAt(o.data[off:min(off+512, len(o.data))], o.off+int64(off)); err != nil {
+				return err
 			}
 		}
 	}
-	return d.Mem
+	return nil
 }
 
 func mustPlan(t *testing.T, img []byte, unit, size int64, grow int) *Plan {
@@ -254,20 +259,21 @@ func eachChange(t *testing.T, f func(t *testing.T, unit int64, img []byte, p *Pl
 
 func TestPlan(t *testing.T) {
 	eachChange(t, func(t *testing.T, unit int64, img []byte, p *Plan, want []Partition) {
-		d := newGrowDisk(img)
+		d := newGrowDisk(testimg.NewPaged(img))
 		if err := p.Apply(d); err != nil {
 			t.Fatal(err)
 		}
-		table, err := ReadUnit(d, int64(len(d.Mem)), unit)
+		table, err := ReadUnit(d, d.Size(), unit)
 		if err != nil || table.FromBackup || !slices.Equal(table.Partitions, want) || !slices.Equal(p.After.Partitions, want) {
 			t.Fatalf("got %+v, %v\nplanned %+v\nwant %+v", table, err, p.After, want)
 		}
-		if int64(len(d.Mem)) != p.NewSize || p.OldSize != int64(len(img)) {
-			t.Errorf("size %d, plan %d to %d", len(d.Mem), p.OldSize, p.NewSize)
+		if d.Size() != p.NewSize || p.OldSize != int64(len(img)) {
+			t.Errorf("size %d, plan %d to %d", d.Size(), p.OldSize, p.NewSize)
 		}
-		checkKept(t, unit, img, d.Mem)
+		now := d.Bytes()
+		checkKept(t, unit, img, now)
 		if table.Scheme == GPT && p.Changes() {
-			checkGPT(t, unit, d.Mem)
+			checkGPT(t, unit, now)
 		}
 		syncs := 0
 		for i, o := range d.ops {
@@ -282,7 +288,7 @@ func TestPlan(t *testing.T) {
 			t.Errorf("%d syncs", syncs)
 		}
 		for i, part := range want {
-			if part != p.Before.Partitions[i] && mustPlan(t, d.Mem, unit, p.NewSize, part.Num).Changes() {
+			if part != p.Before.Partitions[i] && mustPlan(t, now, unit, p.NewSize, part.Num).Changes() {
 				t.Error("the same change once more does something")
 			}
 		}
@@ -357,9 +363,10 @@ func checkGPT(t *testing.T, unit int64, img []byte) {
 }
 
 // states runs f on what a cut after each operation leaves.
-func states(img []byte, ops []diskOp, seed uint64, f func(n int, state []byte)) {
+func states(t *testing.T, start *testimg.Paged, ops []diskOp, seed uint64, f func(n int, state *testimg.Paged)) {
+	t.Helper()
 	for n := range len(ops) + 1 {
-		f(n, after(img, ops, n, seed))
+		f(n, after(t, start, ops, n, seed))
 	}
 }
 
@@ -385,21 +392,22 @@ func checkContained(t *testing.T, table *Table, size int64) {
 // enough for that unless it was damaged before: the kernel looks at nothing else.
 func TestPlanCut(t *testing.T) {
 	eachChange(t, func(t *testing.T, unit int64, img []byte, p *Plan, want []Partition) {
-		d := newGrowDisk(img)
+		start := testimg.NewPaged(img)
+		d := newGrowDisk(start)
 		if err := p.Apply(d); err != nil {
 			t.Fatal(err)
 		}
-		states(img, d.ops, 0, func(n int, state []byte) {
-			table, err := ReadUnit(testimg.Mem(state), int64(len(state)), unit)
+		states(t, start, d.ops, 0, func(n int, state *testimg.Paged) {
+			table, err := ReadUnit(state, state.Size(), unit)
 			if err != nil || !slices.Equal(table.Partitions, p.Before.Partitions) && !slices.Equal(table.Partitions, want) {
 				t.Fatalf("cut after %d operations: %+v, %v", n, table, err)
 			}
 			if table.FromBackup && !p.Before.FromBackup {
 				t.Errorf("cut after %d operations: the primary GPT is damaged", n)
 			}
-			checkContained(t, table, int64(len(state)))
-			if table.Scheme == GPT && !table.FromBackup && table.gpt.header.lastUsable() >= int64(len(state))/unit {
-				t.Errorf("cut after %d operations: sectors up to %d of %d are usable", n, table.gpt.header.lastUsable(), int64(len(state))/unit)
+			checkContained(t, table, state.Size())
+			if table.Scheme == GPT && !table.FromBackup && table.gpt.header.lastUsable() >= state.Size()/unit {
+				t.Errorf("cut after %d operations: sectors up to %d of %d are usable", n, table.gpt.header.lastUsable(), state.Size()/unit)
 			}
 		})
 	})
@@ -409,17 +417,18 @@ func TestPlanCut(t *testing.T) {
 // then be needed.
 func TestPlanTorn(t *testing.T) {
 	eachChange(t, func(t *testing.T, unit int64, img []byte, p *Plan, want []Partition) {
-		d := newGrowDisk(img)
+		start := testimg.NewPaged(img)
+		d := newGrowDisk(start)
 		if err := p.Apply(d); err != nil {
 			t.Fatal(err)
 		}
 		for seed := range uint64(4) {
-			states(img, d.ops, seed+1, func(n int, state []byte) {
-				table, err := ReadUnit(testimg.Mem(state), int64(len(state)), unit)
+			states(t, start, d.ops, seed+1, func(n int, state *testimg.Paged) {
+				table, err := ReadUnit(state, state.Size(), unit)
 				if err != nil || !slices.Equal(table.Partitions, p.Before.Partitions) && !slices.Equal(table.Partitions, want) {
 					t.Fatalf("torn after %d operations (seed %d): %+v, %v", n, seed, table, err)
 				}
-				checkContained(t, table, int64(len(state)))
+				checkContained(t, table, state.Size())
 			})
 		}
 	})
@@ -429,9 +438,10 @@ func TestPlanTorn(t *testing.T) {
 // size is the old one unless the table is the new one.
 func TestPlanFaults(t *testing.T) {
 	eachChange(t, func(t *testing.T, unit int64, img []byte, p *Plan, want []Partition) {
+		start := testimg.NewPaged(img)
 		for _, once := range []bool{true, false} {
 			for n, hit := 0, true; hit; n++ {
-				d := newGrowDisk(img)
+				d := newGrowDisk(start)
 				d.failAt, d.once = n, once
 				err := p.Apply(d)
 				if hit = d.faulted; hit != (err != nil) {
@@ -440,8 +450,8 @@ func TestPlanFaults(t *testing.T) {
 				if !hit {
 					continue
 				}
-				size := int64(len(d.Mem))
-				if once && !bytes.Equal(d.Mem, img) && size != p.NewSize {
+				size := d.Size()
+				if once && !d.Equal(start) && size != p.NewSize {
 					t.Errorf("operation %d failed once and left a change", n)
 				}
 				table, rerr := ReadUnit(d, size, unit)
@@ -518,11 +528,11 @@ func TestPlanLimits(t *testing.T) {
 		img := gptDisk(unit)
 		least := 6144*512 + 128*128 + unit
 		p = mustPlan(t, img, unit, least, 0)
-		d := newGrowDisk(img)
+		d := newGrowDisk(testimg.NewPaged(img))
 		if err := p.Apply(d); err != nil {
 			t.Fatal(err)
 		}
-		checkGPT(t, unit, d.Mem)
+		checkGPT(t, unit, d.Bytes())
 	}
 	p = mustPlan(t, mbrPrimary(512), 512, 8192*512, 0)
 	if p.Changes() {
@@ -552,9 +562,9 @@ func TestPlanWithoutTable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := newGrowDisk(make([]byte, 1024))
-		if err := p.Apply(d); err != nil || int64(len(d.Mem)) != size {
-			t.Errorf("size %d, %v; want %d", len(d.Mem), err, size)
+		d := newGrowDisk(testimg.NewPaged(make([]byte, 1024)))
+		if err := p.Apply(d); err != nil || d.Size() != size {
+			t.Errorf("size %d, %v; want %d", d.Size(), err, size)
 		}
 	}
 }
@@ -583,16 +593,17 @@ func TestPlanCutPeer(t *testing.T) {
 		if unit != 512 {
 			t.Skip("sfdisk reads images with 512-byte sectors")
 		}
-		d := newGrowDisk(img)
+		start := testimg.NewPaged(img)
+		d := newGrowDisk(start)
 		if err := p.Apply(d); err != nil {
 			t.Fatal(err)
 		}
-		old, last := dump(img), dump(d.Mem)
+		old, last := dump(img), dump(d.Bytes())
 		if old == "" || last == "" {
 			t.Fatalf("sfdisk finds no partitions before or after\nbefore:\n%s\nafter:\n%s", old, last)
 		}
-		states(img, d.ops, 0, func(n int, state []byte) {
-			if got := dump(state); got != old && got != last {
+		states(t, start, d.ops, 0, func(n int, state *testimg.Paged) {
+			if got := dump(state.Bytes()); got != old && got != last {
 				t.Errorf("cut after %d operations: sfdisk reads\n%snot\n%snor\n%s", n, got, old, last)
 			}
 		})

@@ -10,7 +10,7 @@
 //	fsckclean FILE [NUM]            fsck.vfat -n has nothing to say about the file, or
 //	                                about its partition NUM; no check where fsck.vfat or
 //	                                sfdisk is absent, but in CI
-//	poke FILE TEXT OFFSET HEX       overwrite what stands OFFSET bytes behind the first TEXT
+//	poke FILE TEXT OFFSET HEX       overwrite what stands OFFSET bytes after the first TEXT
 //	poke FILE TEXT OFFSET from TEXT OFFSET
 //	                                the same with the two bytes that stand elsewhere
 //

@@ -63,7 +63,7 @@ type transfer struct {
 
 const blockSize = 1468
 
-// request asks for a file with the options that a Pi 4 sends, and gives the size that
+// request asks for a file with the options that a Pi 4 sends, and returns the size that
 // the server acknowledged.
 func (b *board) request(name string) (*transfer, int, error) {
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -104,7 +104,7 @@ func (t *transfer) send(op, number uint16, text []byte) error {
 	return err
 }
 
-// read gives the next packet of the transfer without its opcode.
+// read returns the next packet of the transfer without its opcode.
 func (t *transfer) read() (op uint16, body []byte, err error) {
 	buf := make([]byte, 4+blockSize)
 	if err := t.conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {

@@ -62,7 +62,7 @@ func (w *workshop) read(name string) string {
 	return string(data)
 }
 
-// run runs a command in the directory of the story and gives what it printed.
+// run runs a command in the directory of the story and returns what it printed.
 func (w *workshop) run(name string, args ...string) string {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), patience)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Build builds the commands in a temporary directory and gives its path. root is the
+// Build builds the commands in a temporary directory and returns its path. root is the
 // path of the module. Each source file is looked at, so that go test knows what its
 // cached result depends on: the commands are built by another process.
 func Build(t testing.TB, root string) string {

@@ -55,7 +55,10 @@ func (m Mem) WriteAt(p []byte, off int64) (int, error) {
 // Sync does nothing.
 func (m Mem) Sync() error { return nil }
 
-// Fault is a device that counts what is done with the one behind it and, at a given
+// Size returns the size in bytes.
+func (m Mem) Size() int64 { return int64(len(m)) }
+
+// Fault is a device that counts what is done with the one below it and, at a given
 // write, begins to lose writes. It may be used by several goroutines.
 type Fault struct {
 	dev    Device
@@ -65,23 +68,23 @@ type Fault struct {
 	mu sync.Mutex
 	// Reads, Writes and Syncs count the calls so far, failed ones too.
 	Reads, Writes, Syncs int
-	// Hit tells that a write was lost: the fault lay within what was tested.
+	// Hit reports whether a write was lost: the fault lay within what was tested.
 	Hit bool
 }
 
-// NewCounter gives a device that only counts.
+// NewCounter returns a device that only counts.
 func NewCounter(dev Device) *Fault { return &Fault{dev: dev, at: -1} }
 
-// NewFailWrite gives a device whose write number n (the first is 0) and all later
+// NewFailWrite returns a device whose write number n (the first is 0) and all later
 // writes and syncs fail with ErrFault and change nothing. Reads go on to work.
 func NewFailWrite(dev Device, n int) *Fault { return &Fault{dev: dev, at: n} }
 
-// NewStopAt gives a device that stops for good at write number n (the first is 0):
+// NewStopAt returns a device that stops for good at write number n (the first is 0):
 // that write and all later ones change nothing, though every call reports success.
-// What it leaves behind is what a pulled plug leaves.
+// What it leaves is what a pulled plug leaves.
 func NewStopAt(dev Device, n int) *Fault { return &Fault{dev: dev, at: n, silent: true} }
 
-// ReadAt reads from the device behind.
+// ReadAt reads from the device below.
 func (f *Fault) ReadAt(p []byte, off int64) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -89,7 +92,7 @@ func (f *Fault) ReadAt(p []byte, off int64) (int, error) {
 	return f.dev.ReadAt(p, off)
 }
 
-// WriteAt writes to the device behind, or loses the write.
+// WriteAt writes to the device below, or loses the write.
 func (f *Fault) WriteAt(p []byte, off int64) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -105,7 +108,7 @@ func (f *Fault) WriteAt(p []byte, off int64) (int, error) {
 	return 0, ErrFault
 }
 
-// Sync syncs the device behind, unless a write was lost before.
+// Sync syncs the device below, unless a write was lost before.
 func (f *Fault) Sync() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -122,9 +125,9 @@ func (f *Fault) Sync() error {
 // Recorder is a device in memory that remembers every write and sync, so that the
 // states a power cut could leave can be built afterwards.
 type Recorder struct {
-	Mem   // the present state
-	start []byte
-	ops   []op
+	*Paged // the present state
+	start  *Paged
+	ops    []op
 }
 
 // op is a write, or a sync if sync is set.
@@ -134,14 +137,15 @@ type op struct {
 	sync bool
 }
 
-// NewRecorder gives a recorder whose first state is a copy of img.
+// NewRecorder returns a recorder whose first state is a copy of img.
 func NewRecorder(img []byte) *Recorder {
-	return &Recorder{Mem: bytes.Clone(img), start: bytes.Clone(img)}
+	start := NewPaged(img)
+	return &Recorder{Paged: start.Clone(), start: start}
 }
 
 // WriteAt writes and remembers.
 func (r *Recorder) WriteAt(p []byte, off int64) (int, error) {
-	n, err := r.Mem.WriteAt(p, off)
+	n, err := r.Paged.WriteAt(p, off)
 	if err == nil {
 		r.ops = append(r.ops, op{off: off, data: bytes.Clone(p)})
 	}
@@ -157,19 +161,19 @@ func (r *Recorder) Sync() error {
 // Len is the number of writes and syncs recorded.
 func (r *Recorder) Len() int { return len(r.ops) }
 
-// After gives the state after the first n writes and syncs, all of them done in order.
-func (r *Recorder) After(n int) Mem {
-	state := Mem(bytes.Clone(r.start))
+// After returns the state after the first n writes and syncs, all of them done in order.
+func (r *Recorder) After(n int) *Paged {
+	state := r.start.Clone()
 	for _, o := range r.ops[:n] {
-		copy(state[min(o.off, int64(len(state))):], o.data)
+		must(state.WriteAt(o.data, o.off))
 	}
 	return state
 }
 
-// Torn gives a state that a power cut after the first n writes and syncs may leave on
+// Torn returns a state that a power cut after the first n writes and syncs may leave on
 // a disk that reorders: everything up to the last sync is there; each 512-byte sector
 // written after it is there or not, as seed decides.
-func (r *Recorder) Torn(n int, seed uint64) Mem {
+func (r *Recorder) Torn(n int, seed uint64) *Paged {
 	synced := n
 	for synced > 0 && !r.ops[synced-1].sync {
 		synced--
@@ -180,10 +184,17 @@ func (r *Recorder) Torn(n int, seed uint64) Mem {
 		for off, end := o.off, o.off+int64(len(o.data)); off < end; {
 			next := min(end, off/512*512+512)
 			if rnd.IntN(2) == 0 {
-				copy(state[off:next], o.data[off-o.off:next-o.off])
+				must(state.WriteAt(o.data[off-o.off:next-o.off], off))
 			}
 			off = next
 		}
 	}
 	return state
+}
+
+// must is for a write that was done before.
+func must(_ int, err error) {
+	if err != nil {
+		panic(err)
+	}
 }

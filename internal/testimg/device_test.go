@@ -31,7 +31,7 @@ func TestMem(t *testing.T) {
 	}
 }
 
-// write calls WriteAt for bytes 0, 1, 2 … and Sync after each, and gives what they return.
+// write calls WriteAt for bytes 0, 1, 2 … and Sync after each, and returns what they return.
 func write(d Device, n int) (errs []error) {
 	for i := range n {
 		_, err := d.WriteAt([]byte{'x'}, int64(i))
@@ -96,13 +96,16 @@ func TestRecorder(t *testing.T) {
 		t.Errorf("a refused write gave %v and left %d steps; want 3", err, r.Len())
 	}
 	// Sectors of each state: 0, 1 or 2.
-	sectors := func(m Mem) string { return string([]byte{'0' + m[0], '0' + m[512], '0' + m[1024], '0' + m[1536]}) }
+	sectors := func(d *Paged) string {
+		m := d.Bytes()
+		return string([]byte{'0' + m[0], '0' + m[512], '0' + m[1024], '0' + m[1536]})
+	}
 	for n, want := range []string{"0000", "1100", "1100", "1220"} {
 		if got := sectors(r.After(n)); got != want {
 			t.Errorf("after %d steps: %s, want %s", n, got, want)
 		}
 	}
-	if got := sectors(r.Mem); got != "1220" {
+	if got := sectors(r.Paged); got != "1220" {
 		t.Errorf("now: %s", got)
 	}
 	seen := map[string]bool{}

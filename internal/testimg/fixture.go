@@ -20,7 +20,7 @@ import (
 //go:embed testdata/*.img.gz
 var fixtures embed.FS
 
-// Names gives the names of all fixtures, sorted.
+// Names returns the names of all fixtures, sorted.
 func Names() []string {
 	files, err := fs.Glob(fixtures, "testdata/*.img.gz")
 	if err != nil {
@@ -32,7 +32,7 @@ func Names() []string {
 	return files
 }
 
-// Fixture gives the bytes of the named image. Each call gives bytes of its own.
+// Fixture returns the bytes of the named image. Each call gives bytes of its own.
 func Fixture(t testing.TB, name string) []byte {
 	t.Helper()
 	img, err := Bytes(name)
@@ -43,7 +43,7 @@ func Fixture(t testing.TB, name string) []byte {
 }
 
 // FixtureFile unpacks the named image to NAME.img in a temporary directory of its own
-// and gives the path. The file is sparse.
+// and returns the path. The file is sparse.
 func FixtureFile(t testing.TB, name string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name+".img")
@@ -53,7 +53,7 @@ func FixtureFile(t testing.TB, name string) string {
 	return path
 }
 
-// Bytes gives the bytes of the named image.
+// Bytes returns the bytes of the named image.
 func Bytes(name string) ([]byte, error) {
 	packed, err := fixtures.ReadFile("testdata/" + name + ".img.gz")
 	if err != nil {

@@ -50,7 +50,7 @@ func needPeer(t reporter, ci bool, names ...string) {
 	}
 }
 
-// Absent gives those of the named programs that are not installed.
+// Absent returns those of the named programs that are not installed.
 func Absent(names ...string) []string {
 	var absent []string
 	for _, name := range names {

@@ -14,7 +14,7 @@ import (
 )
 
 // The recipe must still make every image that is here, with the same files in it. Other
-// versions of the formatters may give other bytes.
+// versions of the formatters may make other bytes.
 func TestRecipe(t *testing.T) {
 	NeedPeer(t, "mkfs.vfat", "mcopy", "sfdisk", "fdisk", "sgdisk", "mkfs.ext4", "mkswap", "awk", "gzip", "od", "dd")
 	dir := t.TempDir()

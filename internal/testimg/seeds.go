@@ -9,7 +9,7 @@ import (
 
 var le = binary.LittleEndian
 
-// Seeds gives small FAT volumes for fuzz targets to start from: healthy ones of each
+// Seeds returns small FAT volumes for fuzz targets to start from: healthy ones of each
 // width, ones with odd names and orphaned entries, and damaged ones.
 func Seeds() [][]byte {
 	var seeds [][]byte
@@ -28,7 +28,7 @@ func Seeds() [][]byte {
 	)
 }
 
-// TableSeeds gives disks with each kind of partition table.
+// TableSeeds returns disks with each kind of partition table.
 func TableSeeds() [][]byte {
 	var seeds [][]byte
 	for _, name := range []string{"mbr", "mbr-gaps", "mbr-logical-5", "pinn", "gpt", "hybrid", "gpt4k"} {
@@ -46,14 +46,14 @@ func mustBytes(name string) []byte {
 	return img
 }
 
-// poked gives a copy of img with other bytes at off.
+// poked returns a copy of img with other bytes at off.
 func poked(img []byte, off int, b ...byte) []byte {
 	img = bytes.Clone(img)
 	copy(img[off:], b)
 	return img
 }
 
-// looped gives a copy of img whose FAT leads from every cluster to cluster 3.
+// looped returns a copy of img whose FAT leads from every cluster to cluster 3.
 func looped(img []byte) []byte {
 	img = bytes.Clone(img)
 	entry, off := []byte{3, 0x30, 0}, int(le.Uint16(img[14:]))*512
