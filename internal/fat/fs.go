@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // FS is an open volume. It implements fs.FS, fs.StatFS and fs.ReadDirFS; names are
@@ -56,6 +57,10 @@ func (v *FS) forget() {
 
 // Width is the width of a FAT entry: 12, 16 or 32 bits.
 func (v *FS) Width() int { return v.width }
+
+// TimeStep is what the times of files are cut to: an entry counts them in 2 seconds.
+// Spec: Microsoft FAT 1.03, "Date and Time Formats".
+func (v *FS) TimeStep() time.Duration { return 2 * time.Second }
 
 // Free counts the free space in the FAT, in bytes; FSInfo is not trusted.
 func (v *FS) Free() (int64, error) {
