@@ -22,6 +22,7 @@ var allowed = map[string][]string{
 	"internal/fat":       {"golang.org/x/text/"},
 	"internal/image":     {"internal/addr", "internal/partition", "internal/fat", "golang.org/x/sys/"},
 	"internal/pi":        {"github.com/klauspost/compress/", "github.com/pierrec/lz4/v4", "github.com/ulikunitz/xz"},
+	"internal/hostfs":    {"internal/fat", "golang.org/x/sys/"},
 	"internal/tree":      {"internal/addr", "internal/image", "internal/fat", "golang.org/x/sys/"},
 	"internal/tool":      {"github.com/urfave/cli/v2", "github.com/dustin/go-humanize", "golang.org/x/sys/"},
 	"internal/config":    {"internal/addr"},
