@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 	"internal/image":     {"internal/addr", "internal/partition", "internal/fat", "golang.org/x/sys/"},
 	"internal/pi":        {"github.com/klauspost/compress/", "github.com/pierrec/lz4/v4", "github.com/ulikunitz/xz"},
 	"internal/hostfs":    {"internal/fat", "golang.org/x/sys/"},
-	"internal/tree":      {"internal/addr", "internal/image", "internal/fat", "golang.org/x/sys/"},
+	"internal/tree":      {"internal/addr", "internal/image", "internal/hostfs", "internal/fat"},
 	"internal/tool":      {"github.com/urfave/cli/v2", "github.com/dustin/go-humanize", "golang.org/x/sys/"},
 	"internal/config":    {"internal/addr"},
 	"internal/tftp":      {"github.com/pin/tftp/v3/netascii", "golang.org/x/sys/"},

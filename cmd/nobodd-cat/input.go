@@ -6,42 +6,40 @@ import (
 	"errors"
 	"io"
 	"os"
-	"syscall"
 
 	"nobodd/internal/addr"
 	"nobodd/internal/image"
-	"nobodd/internal/tool"
 	"nobodd/internal/tree"
-)
-
-const (
-	pieceSize = 256 << 10
-	// smallFile is the size up to which a file of an image is read whole, so that the
-	// image is unlocked before the output, which may be slow, is written.
-	smallFile = 4 << 20
 )
 
 // input reads the operands.
 type input struct {
-	stdin   io.Reader
-	report  func(error)
-	waiting func(path string) func()
-	output  addr.Addr // that of -o
-	failed  bool      // an operand could not be read
+	env    tree.Env
+	report func(error)
+	direct bool      // what is read goes to standard output at once
+	output addr.Addr // of -o
+	failed bool      // an operand could not be read
 }
 
-// outputError is an error of the output: there is no point in reading on.
-type outputError struct{ error }
+// output is where the operands are written to.
+type output struct {
+	w   io.Writer
+	err error // of w: there is no point in reading on
+}
 
-func (e outputError) Unwrap() error { return e.error }
+func (o *output) Write(p []byte) (n int, err error) {
+	n, o.err = o.w.Write(p)
+	return n, o.err
+}
 
 // copy writes the operands to w one after another. What is wrong with one of them is
 // reported and does not stop the rest; the error is that of w.
 func (in *input) copy(operands []string, w io.Writer) error {
+	out := &output{w: w}
 	for _, text := range operands {
-		err := in.operand(text, w)
-		if oerr := (outputError{}); errors.As(err, &oerr) {
-			return oerr.error
+		err := in.operand(text, out)
+		if out.err != nil {
+			return out.err
 		}
 		if err != nil {
 			in.failed = true
@@ -56,40 +54,35 @@ func (in *input) operand(text string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	switch a.Kind {
-	case addr.Std:
-		err = in.local(in.stdin, w)
-	case addr.Local:
-		err = in.file(a.Path, w)
-	default:
-		err = in.inside(a, w)
+	if err := in.refuses(a); err != nil {
+		return &addr.Error{Text: text, Err: err}
 	}
-	return tool.At(text, err)
+	return tree.Read(in.env, a, w)
 }
 
-func (in *input) file(path string, w io.Writer) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return in.local(f, w)
-}
-
-// local copies r, a file of this machine.
-func (in *input) local(r io.Reader, w io.Writer) error {
-	if f, ok := r.(*os.File); ok && isOutput(f, w) {
+// refuses says why a cannot be read for the present output.
+func (in *input) refuses(a addr.Addr) error {
+	switch {
+	case in.direct && in.isOutput(a):
 		return errors.New("input file is output file")
+	case in.output.Kind == addr.Local && a.Kind == addr.Inside && in.replaces(a.Image):
+		return errors.New("is in the image that the output would replace")
 	}
-	return pump(w, r)
+	return nil
 }
 
-// isOutput tells whether reading f while writing to w would never end.
-func isOutput(f *os.File, w io.Writer) bool {
-	if _, ok := w.(stdout); !ok {
+// isOutput reports whether reading a while writing to standard output would never end.
+func (in *input) isOutput(a addr.Addr) bool {
+	var fi os.FileInfo
+	var err error
+	switch f, ok := in.env.Stdin().(*os.File); {
+	case a.Kind == addr.Local:
+		fi, err = os.Stat(a.Path)
+	case a.Kind == addr.Std && ok:
+		fi, err = f.Stat()
+	default:
 		return false
 	}
-	fi, err := f.Stat()
 	if err != nil || !fi.Mode().IsRegular() || fi.Size() == 0 {
 		return false
 	}
@@ -97,73 +90,7 @@ func isOutput(f *os.File, w io.Writer) bool {
 	return err == nil && os.SameFile(fi, out)
 }
 
-// replaces tells whether the output takes the place of the image at path.
+// replaces reports whether the output takes the place of the image at path.
 func (in *input) replaces(path string) bool {
-	fi, err := os.Stat(path)
-	if err != nil || in.output.Kind != addr.Local {
-		return false
-	}
-	out, err := os.Stat(in.output.Path)
-	return err == nil && os.SameFile(fi, out)
-}
-
-// inside copies a file of an image.
-func (in *input) inside(a addr.Addr, w io.Writer) error {
-	if in.replaces(a.Image) {
-		return errors.New("is in the image that the output would replace")
-	}
-	im, err := image.Open(a.Image, image.Read, in.waiting(a.Image))
-	if err != nil {
-		return err
-	}
-	defer im.Close()
-	volume, _, err := im.Volume(a.Part)
-	if err != nil {
-		return err
-	}
-	info, err := volume.Stat(a.Name())
-	switch {
-	case err != nil:
-		return err
-	case info.IsDir():
-		return syscall.EISDIR
-	case a.Slash:
-		return syscall.ENOTDIR
-	}
-	f, err := volume.OpenFile(a.Name())
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if f.Size() > smallFile {
-		return pump(w, f)
-	}
-	data := make([]byte, f.Size())
-	if _, err := io.ReadFull(f, data); err != nil {
-		return err
-	}
-	im.Close()
-	if _, err := w.Write(data); err != nil {
-		return outputError{err}
-	}
-	return nil
-}
-
-// pump copies r to w piece by piece, each of them as soon as it is there.
-func pump(w io.Writer, r io.Reader) error {
-	buf := make([]byte, pieceSize)
-	for {
-		n, err := r.Read(buf)
-		if n > 0 {
-			if _, err := w.Write(buf[:n]); err != nil {
-				return outputError{err}
-			}
-		}
-		switch {
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return err
-		}
-	}
+	return image.IsFile(path) && image.Key(path) == image.Key(in.output.Path)
 }

@@ -5,9 +5,10 @@
 package main
 
 import (
+	"io"
+
 	"github.com/urfave/cli/v2"
 
-	"nobodd/internal/addr"
 	"nobodd/internal/tool"
 	"nobodd/internal/tree"
 )
@@ -37,12 +38,13 @@ func run(c *cli.Context) error {
 		operands = []string{"-"}
 	}
 	in := &input{
-		stdin:   c.App.Reader,
-		report:  func(err error) { tool.Report(c, err) },
-		waiting: func(path string) func() { return tool.Waiting(c, path) },
+		env:    tool.EnvOf(c),
+		report: func(err error) { tool.Report(c, err) },
+		direct: !c.IsSet("output"),
 	}
-	if !c.IsSet("output") {
-		return in.copy(operands, stdout{c.App.Writer})
+	out := stdout{c.App.Writer}
+	if in.direct {
+		return in.copy(operands, out)
 	}
 	text := c.String("output")
 	to, err := tree.Parse(text)
@@ -52,29 +54,27 @@ func run(c *cli.Context) error {
 	in.output = to
 	spool := &tree.Spool{Dest: to}
 	defer spool.Close()
+	if err := in.spool(operands, spool); err != nil {
+		return err
+	}
+	if isStdout(to) {
+		_, err := io.Copy(out, spool.Open())
+		return err
+	}
+	return tree.Write(in.env, tree.CopyOptions{
+		Force:   c.Bool("force"),
+		NoSync:  c.Bool("no-sync"),
+		InPlace: c.Bool("in-place"),
+	}, spool, text)
+}
+
+// spool reads all the operands, none of which may fail.
+func (in *input) spool(operands []string, spool *tree.Spool) error {
 	if err := in.copy(operands, spool); err != nil {
 		return err
 	}
 	if in.failed {
 		return tool.Status(tool.ExitFail)
 	}
-	if to.Kind == addr.Std {
-		return write(stdout{c.App.Writer}, spool)
-	}
-	if to.Kind == addr.Local {
-		if direct, err := writeThrough(to.Path, spool, stdout{c.App.Writer}); direct {
-			return err
-		}
-	}
-	return tree.Write(tree.Env{
-		Stdin:    c.App.Reader,
-		Stdout:   c.App.Writer,
-		Waiting:  in.waiting,
-		Warn:     func(format string, args ...any) { tool.Note(c, format, args...) },
-		OnSignal: tool.OnSignal,
-	}, tree.CopyOptions{
-		Force:   c.Bool("force"),
-		NoSync:  c.Bool("no-sync"),
-		InPlace: c.Bool("in-place"),
-	}, spool, text)
+	return nil
 }

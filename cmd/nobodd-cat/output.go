@@ -3,12 +3,11 @@
 package main
 
 import (
-	"errors"
 	"io"
 	"os"
 
+	"nobodd/internal/addr"
 	"nobodd/internal/tool"
-	"nobodd/internal/tree"
 )
 
 // stdout is standard output without a buffer.
@@ -22,31 +21,15 @@ func (s stdout) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// write writes what the spool holds.
-func write(w io.Writer, spool *tree.Spool) error {
-	err := pump(w, spool.Open())
-	if oerr := (outputError{}); errors.As(err, &oerr) {
-		return oerr.error
+// isStdout reports whether a is standard output, by one of its names.
+func isStdout(a addr.Addr) bool {
+	if a.Kind != addr.Local {
+		return a.Kind == addr.Std
 	}
-	return err
-}
-
-// writeThrough writes to what is no file that could be replaced: standard output by
-// another name, a fifo, a device. Direct is false for anything else.
-func writeThrough(path string, spool *tree.Spool, out stdout) (direct bool, err error) {
-	fi, err := os.Stat(path)
-	if err != nil || fi.IsDir() {
-		return false, nil
-	}
-	if o, err := os.Stdout.Stat(); err == nil && os.SameFile(fi, o) {
-		return true, write(out, spool)
-	}
-	if fi.Mode().IsRegular() {
-		return false, nil
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	fi, err := os.Stat(a.Path)
 	if err != nil {
-		return true, err
+		return false
 	}
-	return true, tool.At(path, errors.Join(write(f, spool), f.Close()))
+	out, err := os.Stdout.Stat()
+	return err == nil && os.SameFile(fi, out)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// Nobodd-cp copies files and directories to, from and between disk images.
+// Command nobodd-cp copies files and directories to, from and between disk images.
 package main
 
 import (
@@ -42,14 +42,7 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	env := tree.Env{
-		Stdin:    c.App.Reader,
-		Stdout:   c.App.Writer,
-		Waiting:  func(image string) func() { return tool.Waiting(c, image) },
-		Warn:     func(format string, args ...any) { tool.Note(c, format, args...) },
-		OnSignal: tool.OnSignal,
-	}
-	return tree.Copy(env, tree.CopyOptions{
+	return tree.Copy(tool.EnvOf(c), tree.CopyOptions{
 		Recursive:   c.Bool("recursive"),
 		IntoDir:     c.IsSet("target-directory"),
 		NoTargetDir: c.Bool("no-target-directory"),
@@ -63,7 +56,7 @@ func run(c *cli.Context) error {
 	}, sources, dest)
 }
 
-// operands tells the sources from the destination.
+// operands returns the sources and the destination.
 func operands(c *cli.Context) (sources []string, dest string, err error) {
 	args := c.Args().Slice()
 	into, exact := c.IsSet("target-directory"), c.Bool("no-target-directory")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"nobodd/internal/image"
+	"nobodd/internal/tree"
 )
 
 func TestDateText(t *testing.T) {
@@ -69,7 +70,7 @@ func TestPlain(t *testing.T) {
 // What a GPT name holds does not break its line.
 func TestPartitionLabel(t *testing.T) {
 	for label, want := range map[string]string{"": "-", "boot part": "boot part", "a\tb\n\x1b[31m": "a?b??[31m"} {
-		rows := partitionRows([]entry{{part: &image.Partition{Num: 1, Label: label}}}, func(int64) string { return "" })
+		rows := partitionRows([]tree.Entry{{Part: &image.Partition{Num: 1, Label: label}}}, func(int64) string { return "" })
 		if got := rows[1][6]; got != want {
 			t.Errorf("label %q shows as %q, want %q", label, got, want)
 		}

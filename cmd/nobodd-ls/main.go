@@ -4,12 +4,14 @@
 package main
 
 import (
+	"errors"
 	"os"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
 	"nobodd/internal/tool"
+	"nobodd/internal/tree"
 )
 
 func main() { tool.Main(app()) }
@@ -46,20 +48,12 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	l := &lister{
-		all:       c.Bool("all"),
-		recursive: c.Bool("recursive"),
-		directory: c.Bool("directory"),
-		follow:    !c.Bool("directory") && !c.Bool("l") && !c.Bool("classify"), // as ls does
-		order:     order,
-		report:    func(err error) { tool.Report(c, err) },
-		waiting:   func(path string) func() { return tool.Waiting(c, path) },
-	}
 	operands := c.Args().Slice()
 	if len(operands) == 0 {
 		operands = []string{"."}
 	}
-	files, dirs := l.list(operands)
+	files, dirs, err := list(c, order, operands)
+	tool.Report(c, err)
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, files, dirs)
 	}
@@ -69,10 +63,42 @@ func run(c *cli.Context) error {
 		human:    c.Bool("human-readable"),
 		classify: c.Bool("classify"),
 		terminal: isTerminal(os.Stdout),
-		headings: len(operands) > 1 || l.recursive,
+		headings: len(operands) > 1 || c.Bool("recursive"),
 	}
 	p.print(files, dirs)
 	return nil
+}
+
+// list lists the operands: the files among them, and the directories and images, each in order.
+func list(c *cli.Context, order order, operands []string) (files []tree.Entry, dirs []tree.Listing, err error) {
+	opt := tree.ListOptions{
+		All:       c.Bool("all"),
+		Recursive: c.Bool("recursive"),
+		Directory: c.Bool("directory"),
+		Follow:    !c.Bool("directory") && !c.Bool("l") && !c.Bool("classify"), // as ls does
+		Sort:      order.sort,
+	}
+	var errs []error
+	var heads []tree.Entry
+	lists := map[string][]tree.Listing{}
+	for _, text := range operands {
+		op, err := tree.List(tool.EnvOf(c), opt, text)
+		errs = append(errs, err)
+		switch {
+		case op == nil:
+		case op.Listings == nil:
+			files = append(files, op.Entry)
+		default:
+			heads = append(heads, op.Entry)
+			lists[text] = op.Listings
+		}
+	}
+	order.sort(files)
+	order.sort(heads)
+	for _, head := range heads {
+		dirs = append(dirs, lists[head.Name]...)
+	}
+	return files, dirs, errors.Join(errs...)
 }
 
 func isTerminal(f *os.File) bool {

@@ -10,11 +10,12 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nobodd/internal/tool"
+	"nobodd/internal/tree"
 )
 
 // order is the order of a listing; its zero value is by name.
 type order struct {
-	compare  func(a, b entry) int // nil: as the directory has them
+	compare  func(a, b tree.Entry) int // nil: as the directory has them
 	reversed bool
 }
 
@@ -50,7 +51,7 @@ func orderOf(c *cli.Context) (order, error) {
 	return o, nil
 }
 
-func (o order) sort(entries []entry) {
+func (o order) sort(entries []tree.Entry) {
 	if o.compare == nil {
 		return
 	}
@@ -60,18 +61,18 @@ func (o order) sort(entries []entry) {
 	}
 }
 
-func byName(a, b entry) int { return cmp.Compare(a.name, b.name) }
+func byName(a, b tree.Entry) int { return cmp.Compare(a.Name, b.Name) }
 
-func bySize(a, b entry) int {
-	return cmp.Or(cmp.Compare(b.size(), a.size()), byName(a, b))
+func bySize(a, b tree.Entry) int {
+	return cmp.Or(cmp.Compare(b.Size(), a.Size()), byName(a, b))
 }
 
-func byTime(a, b entry) int {
-	return cmp.Or(b.modTime().Compare(a.modTime()), byName(a, b))
+func byTime(a, b tree.Entry) int {
+	return cmp.Or(b.ModTime().Compare(a.ModTime()), byName(a, b))
 }
 
-func byExtension(a, b entry) int {
-	return cmp.Or(cmp.Compare(extension(a.name), extension(b.name)), byName(a, b))
+func byExtension(a, b tree.Entry) int {
+	return cmp.Or(cmp.Compare(extension(a.Name), extension(b.Name)), byName(a, b))
 }
 
 // extension is the name from its last dot on, as ls -X takes it.

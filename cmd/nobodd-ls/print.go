@@ -17,6 +17,7 @@ import (
 
 	"nobodd/internal/image"
 	"nobodd/internal/tool"
+	"nobodd/internal/tree"
 )
 
 // printer writes listings as ls does.
@@ -28,30 +29,30 @@ type printer struct {
 	users, groups         names
 }
 
-func (p *printer) print(files []entry, dirs []listing) {
+func (p *printer) print(files []tree.Entry, dirs []tree.Listing) {
 	p.entries(files)
 	for i, list := range dirs {
 		if i > 0 || len(files) > 0 {
 			fmt.Fprintln(p.w)
 		}
 		if p.headings {
-			fmt.Fprintf(p.w, "%s:\n", p.shown(list.heading))
+			fmt.Fprintf(p.w, "%s:\n", p.shown(list.Heading))
 		}
-		if p.long && list.partitions {
-			p.table(partitionRows(list.entries, p.sizeText), "lllrrl")
+		if p.long && list.Partitions {
+			p.table(partitionRows(list.Entries, p.sizeText), "lllrrl")
 		} else {
-			p.entries(list.entries)
+			p.entries(list.Entries)
 		}
 	}
 }
 
-func (p *printer) entries(entries []entry) {
+func (p *printer) entries(entries []tree.Entry) {
 	if p.long {
 		p.table(p.rows(entries), "lrllr")
 		return
 	}
 	for _, e := range entries {
-		fmt.Fprintln(p.w, p.shown(e.name)+p.mark(e))
+		fmt.Fprintln(p.w, p.shown(e.Name)+p.mark(e))
 	}
 }
 
@@ -110,11 +111,11 @@ func plain(s string) string {
 }
 
 // mark is what -F appends.
-func (p *printer) mark(e entry) string {
-	if !p.classify || e.part != nil {
+func (p *printer) mark(e tree.Entry) string {
+	if !p.classify || e.Part != nil {
 		return ""
 	}
-	switch mode := e.info.Mode(); {
+	switch mode := e.Info.Mode(); {
 	case mode.IsDir():
 		return "/"
 	case mode.Type() == fs.ModeSymlink:
@@ -130,18 +131,18 @@ func (p *printer) mark(e entry) string {
 }
 
 // rows are the columns of -l.
-func (p *printer) rows(entries []entry) [][]string {
+func (p *printer) rows(entries []tree.Entry) [][]string {
 	now := time.Now()
 	rows := make([][]string, len(entries))
 	for i, e := range entries {
-		links, user, group := p.owner(e.info)
-		name := p.shown(e.name)
-		if e.link != "" {
-			name += " -> " + p.shown(e.link)
+		links, user, group := p.owner(e.Info)
+		name := p.shown(e.Name)
+		if e.Link != "" {
+			name += " -> " + p.shown(e.Link)
 		} else {
 			name += p.mark(e)
 		}
-		rows[i] = []string{modeText(e.info.Mode()), links, user, group, p.sizeText(e.size()), dateText(e.modTime(), now), name}
+		rows[i] = []string{modeText(e.Info.Mode()), links, user, group, p.sizeText(e.Size()), dateText(e.ModTime(), now), name}
 	}
 	return rows
 }
@@ -226,7 +227,7 @@ func (n *names) name(file string, id uint32) string {
 }
 
 // partitionRows are the columns of a partition listing with -l, the header first.
-func partitionRows(entries []entry, sizeText func(int64) string) [][]string {
+func partitionRows(entries []tree.Entry, sizeText func(int64) string) [][]string {
 	rows := [][]string{{"NUM", "USE", "FS", "START", "SIZE", "TYPE", "LABEL"}}
 	for _, e := range entries {
 		r := partitionOf(e)
@@ -253,16 +254,16 @@ type partitionJSON struct {
 	Label   string `json:"label"`
 }
 
-func partitionOf(e entry) partitionJSON {
-	p := partitionJSON{e.addr, e.part.Num, "", "", e.part.Start, e.part.Size, e.part.Type, e.part.Label}
+func partitionOf(e tree.Entry) partitionJSON {
+	p := partitionJSON{e.Addr, e.Part.Num, "", "", e.Part.Start, e.Part.Size, e.Part.Type, e.Part.Label}
 	switch {
-	case e.part.Boot:
+	case e.Part.Boot:
 		p.Use = "boot"
-	case e.part.Root:
+	case e.Part.Root:
 		p.Use = "root"
 	}
-	if e.part.FAT != 0 {
-		p.FS = "fat" + strconv.Itoa(e.part.FAT)
+	if e.Part.FAT != 0 {
+		p.FS = "fat" + strconv.Itoa(e.Part.FAT)
 	}
 	return p
 }
@@ -278,22 +279,22 @@ type fileJSON struct {
 	ShortName string `json:"shortname"`
 }
 
-func fileOf(e entry) fileJSON {
-	f := fileJSON{e.addr, e.info.Name(), "file", e.size(), e.modTime().Format(time.RFC3339), modeText(e.info.Mode()), ""}
-	if e.info.IsDir() {
+func fileOf(e tree.Entry) fileJSON {
+	f := fileJSON{e.Addr, e.Info.Name(), "file", e.Size(), e.ModTime().Format(time.RFC3339), modeText(e.Info.Mode()), ""}
+	if e.Info.IsDir() {
 		f.Type = "dir"
 	}
-	if entry, ok := e.info.Sys().(*image.Entry); ok {
+	if entry, ok := e.Info.Sys().(*image.Entry); ok {
 		f.ShortName = entry.ShortName
 	}
 	return f
 }
 
 // printJSON prints one array with an object a line, the files first.
-func printJSON(w io.Writer, files []entry, dirs []listing) error {
+func printJSON(w io.Writer, files []tree.Entry, dirs []tree.Listing) error {
 	all := files
 	for _, list := range dirs {
-		all = append(all, list.entries...)
+		all = append(all, list.Entries...)
 	}
 	var line bytes.Buffer
 	enc := json.NewEncoder(&line)
@@ -301,7 +302,7 @@ func printJSON(w io.Writer, files []entry, dirs []listing) error {
 	fmt.Fprintln(w, "[")
 	for i, e := range all {
 		var object any
-		if e.part != nil {
+		if e.Part != nil {
 			object = partitionOf(e)
 		} else {
 			object = fileOf(e)

@@ -53,7 +53,10 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return tool.At(r.path, resize(c, r))
+	if err := resize(c, r); err != nil {
+		return &addr.Error{Text: r.path, Err: err}
+	}
+	return nil
 }
 
 func parseRequest(c *cli.Context) (r request, err error) {

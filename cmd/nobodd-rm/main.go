@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// Nobodd-rm removes files and directories in disk images.
+// Command nobodd-rm removes files and directories in disk images.
 package main
 
 import (
@@ -34,11 +34,7 @@ func run(c *cli.Context) error {
 	if c.NArg() == 0 && !c.Bool("force") {
 		return tool.Usagef("missing operand (try --help)")
 	}
-	env := tree.Env{
-		Stdout:  c.App.Writer,
-		Waiting: func(image string) func() { return tool.Waiting(c, image) },
-	}
-	return tree.Remove(env, tree.RemoveOptions{
+	return tree.Remove(tool.EnvOf(c), tree.RemoveOptions{
 		Recursive:      c.Bool("recursive"),
 		Dir:            c.Bool("dir"),
 		Force:          c.Bool("force"),

@@ -5,6 +5,7 @@
 package addr
 
 import (
+	"errors"
 	"path"
 	"strconv"
 	"strings"
@@ -18,7 +19,7 @@ const (
 	MaxPart = 999
 )
 
-// Kind tells what an address names.
+// Kind is the kind of what an address names.
 type Kind int
 
 const (
@@ -38,16 +39,7 @@ type Addr struct {
 	Slash bool   // the text ends in a slash (Inside: or in /. or /.., or names the root): a directory is meant
 }
 
-// Error is an address that cannot be parsed. Its text begins with the address as
-// the user typed it.
-type Error struct {
-	Text string // as the user typed it
-	Msg  string // what is wrong with it
-}
-
-func (e *Error) Error() string { return e.Text + ": " + e.Msg }
-
-// Parse reads an address. isFile tells whether a path is an existing file that
+// Parse reads an address. isFile reports whether a path is an existing file that
 // could be an image; it is asked only to tell a mistyped address
 // (jammy.img:1:boot) from an ordinary path with colons in it, and may be nil.
 // The text is split at the first colon that is followed by a valid partition
@@ -55,9 +47,9 @@ func (e *Error) Error() string { return e.Text + ": " + e.Msg }
 func Parse(text string, isFile func(path string) bool) (Addr, error) {
 	switch {
 	case text == "":
-		return Addr{}, &Error{"''", "an empty path"}
+		return Addr{}, &Error{"''", errors.New("an empty path")}
 	case strings.Contains(text, "\x00"):
-		return Addr{}, &Error{strconv.Quote(text), "a path holds no NUL byte"}
+		return Addr{}, &Error{strconv.Quote(text), errors.New("a path holds no NUL byte")}
 	case text == "-":
 		return Addr{Text: text, Kind: Std}, nil
 	}
@@ -71,14 +63,14 @@ func Parse(text string, isFile func(path string) bool) (Addr, error) {
 			return a, nil
 		}
 		if msg != "" && isFile != nil && isFile(text[:i]) {
-			return Addr{}, &Error{text, msg}
+			return Addr{}, &Error{text, errors.New(msg)}
 		}
 	}
 	return Addr{Text: text, Path: text, Slash: strings.HasSuffix(text, "/")}, nil
 }
 
-// parseInside reads what follows the colon behind image. The Kind stays Local if
-// that is no partition part; msg then tells what is wrong should image be one.
+// parseInside reads rest, which follows image and a colon. The Kind stays Local if
+// that is no partition part; msg then says what is wrong should image be one.
 func parseInside(image, rest string) (a Addr, msg string) {
 	if rest == "" {
 		return Addr{Kind: Whole, Image: image}, ""
@@ -136,7 +128,7 @@ func inside(image string, part int, name string) Addr {
 	}
 }
 
-// String gives the documented form of the address: IMAGE:N:/path, IMAGE:/path,
+// String returns the documented form of the address: IMAGE:N:/path, IMAGE:/path,
 // IMAGE: or the local path.
 func (a Addr) String() string {
 	switch a.Kind {
@@ -153,15 +145,18 @@ func (a Addr) String() string {
 	return a.Path
 }
 
-// Join gives the address of name below a; its Text extends what the user typed.
-// Below a whole image lies its boot partition.
+// Join returns the address of name below a; its Text extends what the user typed.
+// Below a whole image is its boot partition. A local path is not cleaned: "a/.." is not
+// "." where a is a symbolic link.
 func (a Addr) Join(name string) Addr {
 	j := Addr{Kind: a.Kind, Image: a.Image, Part: a.Part, Text: joinText(a.Text, name)}
-	switch a.Kind {
-	case Inside:
+	switch {
+	case a.Kind == Inside:
 		j.Path = path.Join(a.Path, name)
-	case Whole:
+	case a.Kind == Whole:
 		j.Kind, j.Part, j.Path = Inside, Boot, path.Join("/", name)
+	case a.Path == a.Text:
+		j.Kind, j.Path = Local, j.Text // one string: there may be many thousands of addresses
 	default:
 		j.Kind, j.Path = Local, joinText(a.Path, name)
 	}
@@ -176,10 +171,13 @@ func joinText(text, name string) string {
 	return text + "/" + name
 }
 
-// Name is the path of an Inside address as io/fs wants it: without the leading
-// slash, "." for the root.
+// Name is the path as the tree that it is in has it. Inside: as in io/fs, without the
+// leading slash, "." for the root. Local: as typed.
 func (a Addr) Name() string {
-	if a.Path == "/" {
+	switch {
+	case a.Kind != Inside:
+		return a.Path
+	case a.Path == "/":
 		return "."
 	}
 	return strings.TrimPrefix(a.Path, "/")

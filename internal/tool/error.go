@@ -5,11 +5,9 @@ package tool
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"strings"
-	"syscall"
 	"unicode"
 	"unicode/utf8"
 )
@@ -29,72 +27,22 @@ type Status int
 
 func (s Status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
-// OperandError is what went wrong with one operand: "ADDRESS: cause".
-type OperandError struct {
-	Addr string // as the user typed it, or what is below it
-	Err  error
-}
-
-func (e *OperandError) Error() string { return e.Addr + ": " + Cause(e.Err) }
-func (e *OperandError) Unwrap() error { return e.Err }
-
-// At makes an OperandError for each of the errors joined in err. At of nil is nil.
-func At(addr string, err error) error {
-	if err == nil {
-		return nil
-	}
-	errs := flatten(err)
-	if len(errs) == 1 {
-		return &OperandError{addr, errs[0]}
-	}
-	for i, err := range errs {
-		errs[i] = &OperandError{addr, err}
-	}
-	return errors.Join(errs...)
-}
-
-// Cause is the text of err without the operation and the path that the standard
-// library puts in front, in the words of errno(3).
-func Cause(err error) string {
-	switch e := err.(type) {
-	case *fs.PathError:
-		return Cause(e.Err)
-	case *os.LinkError:
-		return Cause(e.Err)
-	case *os.SyscallError:
-		return Cause(e.Err)
-	}
-	switch err {
-	case fs.ErrNotExist:
-		return syscall.ENOENT.Error()
-	case fs.ErrExist:
-		return syscall.EEXIST.Error()
-	case fs.ErrInvalid:
-		return syscall.EINVAL.Error()
-	case io.ErrUnexpectedEOF:
-		return "unexpected end of file"
-	}
-	return err.Error()
-}
-
-// message is the line for err without the name of the tool.
+// message is the line for err without the name of the tool. Of an error of package os,
+// which names the operation too, that is the name and the cause.
 func message(err error) string {
 	switch e := err.(type) {
 	case *fs.PathError:
-		return e.Path + ": " + Cause(e.Err)
+		return e.Path + ": " + e.Err.Error()
 	case *os.LinkError:
-		return e.New + ": " + Cause(e.Err)
+		return e.New + ": " + e.Err.Error()
 	}
-	return Cause(err)
+	return err.Error()
 }
 
 // flatten undoes errors.Join, at any depth.
 func flatten(err error) []error {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
-		if e, ok := err.(*OperandError); ok {
-			return flattenOperand(e)
-		}
 		return []error{err}
 	}
 	errs := joined.Unwrap()
@@ -108,18 +56,7 @@ func flatten(err error) []error {
 	return flat
 }
 
-func flattenOperand(e *OperandError) []error {
-	causes := flatten(e.Err)
-	if len(causes) == 1 {
-		return []error{e}
-	}
-	for i, cause := range causes {
-		causes[i] = &OperandError{e.Addr, cause}
-	}
-	return causes
-}
-
-// Printable gives s with everything that could break a line or fool a terminal
+// Printable returns s with everything that could break a line or fool a terminal
 // (control and formatting characters, invalid UTF-8) escaped as in "\n" or "\x1b".
 func Printable(s string) string {
 	clean := true
@@ -145,5 +82,5 @@ func Printable(s string) string {
 }
 
 func printable(r rune) bool {
-	return r != utf8.RuneError && (unicode.IsPrint(r) || unicode.Is(unicode.Zs, r))
+	return r != utf8.RuneError && unicode.IsGraphic(r)
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -120,18 +121,6 @@ func Report(c *cli.Context, err error) { state(c).report(err) }
 // Note prints a line on stderr, "NAME: text", that is no error.
 func Note(c *cli.Context, format string, args ...any) { state(c).say(fmt.Sprintf(format, args...)) }
 
-// Waiting gives the function that says, once, that the command waits for the lock of
-// the image at path.
-func Waiting(c *cli.Context, path string) func() {
-	said := false
-	return func() {
-		if !said {
-			said = true
-			Note(c, "waiting for the lock of %s", path)
-		}
-	}
-}
-
 // Last tells which of the named options was given last, by any of its names, and ""
 // if none was. The names are the first names of the flags.
 func Last(c *cli.Context, names ...string) string {
@@ -148,13 +137,16 @@ func Last(c *cli.Context, names ...string) string {
 
 func state(c *cli.Context) *run { return c.App.Metadata[metadataKey].(*run) }
 
-// namedWriter gives the errors of standard output its name.
+// namedWriter gives the errors of standard output a name that users know it by.
 type namedWriter struct{ w io.Writer }
 
 func (n namedWriter) Write(p []byte) (int, error) {
 	written, err := n.w.Write(p)
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		err = pe.Err
+	}
 	if err != nil {
-		err = &OperandError{"standard output", err}
+		err = fmt.Errorf("standard output: %w", err)
 	}
 	return written, err
 }

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/urfave/cli/v2"
+
+	"nobodd/internal/addr"
 )
 
 // testApp prints the options and operands it was given.
@@ -159,16 +161,14 @@ func TestErrorLines(t *testing.T) {
 		{nil, 0, ""},
 		{errors.New("boom"), 1, "nobodd-x: boom\n"},
 		{notFound, 1, "nobodd-x: /foo: no such file or directory\n"},
-		{&OperandError{"d.img:1:/foo", notFound}, 1, "nobodd-x: d.img:1:/foo: no such file or directory\n"},
-		{At("d.img:1:/foo", fs.ErrNotExist), 1, "nobodd-x: d.img:1:/foo: no such file or directory\n"},
-		{At("d.img:1:/foo", nil), 0, ""},
+		{&addr.Error{Text: "d.img:1:/foo", Err: syscall.ENOENT}, 1, "nobodd-x: d.img:1:/foo: no such file or directory\n"},
 		{&os.LinkError{Op: "rename", Old: "a", New: "b", Err: syscall.EXDEV}, 1, "nobodd-x: b: invalid cross-device link\n"},
 		{errors.Join(errors.New("a"), nil, errors.Join(errors.New("b"), errors.New("c"))), 1, "nobodd-x: a\nnobodd-x: b\nnobodd-x: c\n"},
-		{At("x", errors.Join(errors.New("a"), notFound)), 1, "nobodd-x: x: a\nnobodd-x: x: no such file or directory\n"},
-		{&OperandError{"x", errors.Join(errors.New("a"), errors.New("b"))}, 1, "nobodd-x: x: a\nnobodd-x: x: b\n"},
+		{errors.Join(&addr.Error{Text: "x", Err: errors.New("a")}, notFound), 1, "nobodd-x: x: a\nnobodd-x: /foo: no such file or directory\n"},
 		{fmt.Errorf("%w and %w", errors.New("a"), errors.New("b")), 1, "nobodd-x: a and b\n"},
 		{errors.Join(errors.New("a"), Usagef("bad %s", "b")), 2, "nobodd-x: a\nnobodd-x: bad b\n"},
-		{At("a\nb\x1b[31m\xff\u202ecafé x", fs.ErrNotExist), 1, `nobodd-x: a\nb\x1b[31m\xff\u202ecafé x: no such file or directory` + "\n"},
+		{&addr.Error{Text: "a\nb\x1b[31m\xff\u202ecafé x", Err: syscall.ENOENT}, 1,
+			`nobodd-x: a\nb\x1b[31m\xff\u202ecafé x: no such file or directory` + "\n"},
 		{Status(0), 0, ""},
 		{Status(2), 2, ""},
 	} {

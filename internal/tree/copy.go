@@ -3,18 +3,15 @@
 package tree
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
-	"slices"
-	"strings"
-	"time"
 
 	"nobodd/internal/addr"
 	"nobodd/internal/fat"
+	"nobodd/internal/hostfs"
 	"nobodd/internal/image"
 )
 
@@ -48,10 +45,10 @@ func Copy(env Env, opt CopyOptions, sources []string, dest string) (err error) {
 	spool := Spool{Dest: to}
 	defer spool.Close()
 	if len(from) == 1 && from[0].Kind == addr.Std && !opt.IntoDir {
-		if _, err := io.Copy(&spool, env.Stdin); spool.err != nil {
+		if _, err := io.Copy(&spool, env.Stdin()); spool.err != nil {
 			return spool.err
 		} else if err != nil {
-			return fail(from[0], err)
+			return failure(from[0], err)
 		}
 	}
 	for _, a := range from {
@@ -66,16 +63,26 @@ func Copy(env Env, opt CopyOptions, sources []string, dest string) (err error) {
 		return errors.Join(append(c.errs, err)...)
 	}
 	for _, a := range from {
-		c.source(a, &spool, into)
+		if a.Kind == addr.Std {
+			c.stdin(a, &spool, into)
+		} else {
+			c.source(a, into)
+		}
 	}
 	return c.commit()
 }
 
-// Write writes what spool holds to dest as Copy does; dest is the address of a file.
+// Write writes what spool holds to dest, the address of a file, as Copy writes standard
+// input. A fifo or device of this machine is written to.
 func Write(env Env, opt CopyOptions, spool *Spool, dest string) (err error) {
 	to, err := Parse(dest)
 	if err != nil {
 		return err
+	}
+	if to.Kind == addr.Local {
+		if w, err := hostfs.OpenSpecial(to.Path); w != nil || err != nil {
+			return failure(to, spool.pour(w, err))
+		}
 	}
 	c := newCopier(env, opt)
 	defer c.close(&err)
@@ -83,9 +90,9 @@ func Write(env Env, opt CopyOptions, spool *Spool, dest string) (err error) {
 		return err
 	}
 	if c.destInfo != nil && c.destInfo.IsDir() {
-		return fail(to, errIsDir)
+		return failure(to, fat.ErrIsDir)
 	}
-	c.stdin(addr.Addr{Text: "-", Kind: addr.Std}, spool)
+	c.stdin(addr.Addr{Text: "-", Kind: addr.Std}, spool, false)
 	return c.commit()
 }
 
@@ -120,16 +127,12 @@ func newCopier(env Env, opt CopyOptions) *copier {
 	}
 }
 
-func (c *copier) fail(a addr.Addr, err error) {
-	for _, err := range split(err) {
-		c.errs = append(c.errs, fail(a, err))
-	}
-}
+func (c *copier) fail(a addr.Addr, err error) { c.errs = append(c.errs, failure(a, err)) }
 
 // close unlocks the images and prints what was done.
 func (c *copier) close(err *error) {
 	*err = errors.Join(*err, c.images.close())
-	c.progress.print(c.env.Stdout)
+	c.progress.print(c.env.Stdout())
 }
 
 func (c *copier) parse(sources []string) []addr.Addr {
@@ -145,74 +148,70 @@ func (c *copier) parse(sources []string) []addr.Addr {
 	return from
 }
 
-// begin opens all images and finds out what there is at dest.
+// begin opens all images, finds out what there is at dest, and starts the transaction.
 func (c *copier) begin(to addr.Addr) error {
 	if to.Kind == addr.Std {
-		return fail(to, errors.New("nothing is copied to standard output; nobodd-cat writes there"))
+		return failure(to, errors.New("nothing is copied to standard output; nobodd-cat writes there"))
 	}
 	c.images.want(to, image.Write)
 	c.images.open()
-	dest, err := c.images.place(to)
+	err := c.findDest(to)
 	if err == nil {
-		err = c.open(dest)
+		c.tx, err = c.dest.tree.Begin(fat.TxOptions{Force: c.opt.Force, NoSync: c.opt.NoSync, InPlace: c.opt.InPlace})
 	}
-	if err != nil {
-		return fail(to, err)
-	}
-	return nil
+	return failure(to, err)
 }
 
-func (c *copier) open(dest place) error {
-	fi, err := dest.tree.Stat(dest.name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+// findDest finds dest and the directory that it is in, or that it is.
+func (c *copier) findDest(to addr.Addr) (err error) {
+	if c.dest, c.destInfo, err = c.images.find(to); err != nil {
 		return err
 	}
-	dir := dest.name
-	if fi == nil || !fi.IsDir() {
-		dir = parent(dest.name)
-		di, err := dest.tree.Stat(dir)
+	dir := c.dest
+	if c.destInfo == nil || !c.destInfo.IsDir() {
+		dir.addr = dirOf(to)
+		fi, err := dir.tree.Stat(dir.name())
 		if err != nil {
 			return err
 		}
-		if !di.IsDir() {
-			return errNotDir
+		if !fi.IsDir() {
+			return fat.ErrNotDir
 		}
+		dir.key = dir.tree.Key("", "", fi)
 	}
-	if fi != nil && !fi.IsDir() && dest.addr.Slash {
-		return errNotDir
+	if c.destInfo == nil {
+		c.dest.key = dir.tree.Key(dir.key, path.Base(c.dest.name()), nil)
 	}
-	if fi != nil {
-		dest.key, err = dest.tree.Key(dest.name)
-	} else if dest.key, err = dest.tree.Key(dir); err == nil {
-		dest.key = dest.tree.ChildKey(dest.key, path.Base(dest.name), nil)
-	}
-	if err != nil {
-		return err
-	}
-	if c.above, err = dest.tree.Above(dir); err != nil {
-		return err
-	}
-	c.dest, c.destInfo = dest, fi
-	c.tx, err = dest.tree.Begin(fat.TxOptions{Force: c.opt.Force, NoSync: c.opt.NoSync, InPlace: c.opt.InPlace})
-	if l, ok := c.tx.(*localTx); ok {
-		l.onSignal = c.env.OnSignal
-	}
+	c.above, err = above(dir)
 	return err
 }
 
-// parent gives the directory that name is in.
-func parent(name string) string {
-	dir, _ := path.Split(strings.TrimRight(name, "/"))
-	switch trimmed := strings.TrimRight(dir, "/"); {
-	case trimmed != "":
-		return trimmed
-	case dir != "":
-		return "/"
+// dirOf returns the address of the directory that a is in.
+func dirOf(a addr.Addr) addr.Addr {
+	if a.Kind == addr.Local {
+		a.Path = hostfs.Dir(a.Path)
+	} else {
+		a.Path = path.Dir(a.Path)
 	}
-	return "."
+	return a
 }
 
-// into tells whether the sources go into the directory dest rather than in its place.
+// above returns the keys of the directory dir and of all directories above it.
+func above(dir place) (map[string]bool, error) {
+	keys := map[string]bool{}
+	for !keys[dir.key] { // the root directory is above itself
+		keys[dir.key] = true
+		dir.addr = dir.addr.Join("..")
+		fi, err := dir.tree.Stat(dir.name())
+		if err != nil {
+			return nil, err
+		}
+		dir.key = dir.tree.Key("", "", fi)
+	}
+	return keys, nil
+}
+
+// into reports whether the sources go into the directory dest rather than in its place.
 func (c *copier) into(several bool) (bool, error) {
 	isDir := c.destInfo != nil && c.destInfo.IsDir()
 	switch {
@@ -223,51 +222,35 @@ func (c *copier) into(several bool) (bool, error) {
 	case !several && !c.opt.IntoDir:
 		return false, nil
 	case c.destInfo == nil:
-		return false, fail(c.dest.addr, fs.ErrNotExist)
+		return false, failure(c.dest.addr, fs.ErrNotExist)
 	}
-	return false, fail(c.dest.addr, errNotDir)
+	return false, failure(c.dest.addr, fat.ErrNotDir)
 }
 
 // source plans the copy of one source.
-func (c *copier) source(a addr.Addr, spool *Spool, into bool) {
-	if a.Kind == addr.Std {
-		if into {
-			c.fail(a, fmt.Errorf("standard input needs the name of a file to write, not the directory %s", quote(c.dest.addr.Text)))
-			return
-		}
-		c.stdin(a, spool)
-		return
-	}
-	src, err := c.images.place(a)
-	if err != nil {
-		c.fail(a, err)
-		return
-	}
-	fi, err := src.tree.Stat(src.name)
-	if err == nil {
-		src.key, err = src.tree.Key(src.name)
-	}
-	if err == nil && a.Slash && !fi.IsDir() {
-		err = errNotDir
+func (c *copier) source(a addr.Addr, into bool) {
+	src, fi, err := c.images.find(a)
+	if err == nil && fi == nil {
+		err = fs.ErrNotExist
 	}
 	if err != nil {
 		c.fail(a, err)
 		return
 	}
 	base := lastName(a)
-	if given := src.key + "/" + base; c.given[given] {
+	given := src.key + "/" + base
+	if c.given[given] {
 		c.env.Warn("warning: source file %s specified more than once", quote(a.Text))
 		return
-	} else {
-		c.given[given] = true
 	}
+	c.given[given] = true
 	if !into || base == "" {
 		c.copy(src, fi, c.dest, c.destInfo)
 		return
 	}
-	dst, di, err := c.below(c.dest, base, false)
+	dst, di, err := c.dest.child(base)
 	if err != nil {
-		c.fail(c.dest.addr.Join(base), err)
+		c.fail(dst.addr, err)
 		return
 	}
 	c.copy(src, fi, dst, di)
@@ -287,290 +270,40 @@ func lastName(a addr.Addr) string {
 	return name
 }
 
-func (c *copier) stdin(a addr.Addr, spool *Spool) {
-	t := spoolTree{spool, time.Now()}
-	c.copy(place{tree: t, name: "-", key: "-", addr: a}, t, c.dest, c.destInfo)
-}
-
-// below gives the place of base in dir and what is there: nothing if dir is new.
-func (c *copier) below(dir place, base string, isNew bool) (place, fs.FileInfo, error) {
-	if isNew {
-		return dir.child(base, nil), nil, nil
-	}
-	fi, err := dir.tree.Stat(dir.tree.Join(dir.name, base))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return place{}, nil, err
-	}
-	return dir.child(base, fi), fi, nil
-}
-
-// copy plans the copy of src to dst, where di is (nil: nothing).
-func (c *copier) copy(src place, fi fs.FileInfo, dst place, di fs.FileInfo) {
-	switch {
-	case fi.IsDir() && !c.opt.Recursive:
-		c.fail(src.addr, errors.New("-r not specified; omitting directory"))
-	case fi.IsDir():
-		c.dir(src, fi, dst, di)
-	case !fi.Mode().IsRegular():
-		c.fail(src.addr, fmt.Errorf("is a %s, not a file or directory", kind(fi.Mode())))
-	default:
-		c.file(src, fi, dst, di)
-	}
-}
-
-func kind(m fs.FileMode) string {
-	switch {
-	case m&fs.ModeSocket != 0:
-		return "socket"
-	case m&fs.ModeNamedPipe != 0:
-		return "fifo"
-	case m&fs.ModeDevice != 0:
-		return "device"
-	}
-	return "special file"
-}
-
-func (c *copier) file(src place, fi fs.FileInfo, dst place, di fs.FileInfo) {
-	isDir, twice := c.planned[dst.key]
-	switch {
-	case c.opt.NoClobber && (di != nil || twice && !isDir):
-		return
-	case di != nil && src.key == dst.key:
-		c.fail(src.addr, fmt.Errorf("the same file as %s", quote(dst.addr.Text)))
-		return
-	case di != nil && di.IsDir() || isDir:
-		c.fail(dst.addr, fmt.Errorf("cannot overwrite directory with non-directory %s", quote(src.addr.Text)))
-		return
-	case di == nil && dst.addr.Slash:
-		c.fail(dst.addr, errNotDir)
-		return
-	case di != nil && c.opt.Update && !c.newer(src, fi, dst, di):
-		return
-	case twice:
-		c.fail(dst.addr, fmt.Errorf("will not overwrite just-created file with %s", quote(src.addr.Text)))
-		return
-	case c.images.isHeld(src.key):
-		c.fail(src.addr, errors.New("is an image of this command"))
-		return
-	case c.images.isHeld(dst.key):
-		c.fail(dst.addr, errors.New("is an image of this command; a file in it has an address like "+exampleAddr(dst.addr)))
-		return
-	case c.isPlanned(src.key):
-		c.fail(src.addr, errors.New("is written by this very command"))
-		return
-	case c.reads[dst.key]:
-		c.fail(dst.addr, errors.New("is read by this very command"))
-		return
-	}
-	if err := readable(src, fi); err != nil {
-		c.fail(src.addr, err)
-		return
-	}
-	if err := c.tx.WriteFile(dst.name, c.plan(src, fi, dst)); err != nil {
-		c.fail(dst.addr, err)
-		return
-	}
-	c.planned[dst.key] = false
-	if c.opt.InPlace {
-		c.reads[src.key] = true
-	}
-}
-
-// readable tells what keeps a source from being read, as far as that can be known
-// before: a damaged file must not be counted among those that need space.
-// Files of /proc that show no size are refused, too.
-func readable(p place, fi fs.FileInfo) error {
-	r, err := p.tree.Open(p.name)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	if _, ok := p.tree.(local); !ok || fi.Size() > 0 {
-		return nil
-	}
-	if n, _ := r.Read(make([]byte, 1)); n > 0 {
-		return errors.New("its size cannot be known beforehand; pipe it into nobodd-cp -")
-	}
-	return nil
-}
-
-func exampleAddr(a addr.Addr) string {
-	return addr.Addr{Kind: addr.Inside, Image: a.Path, Part: 1, Path: "/"}.String()
-}
-
-func (c *copier) isPlanned(key string) bool {
-	_, ok := c.planned[key]
-	return ok
-}
-
-// newer tells whether the source is newer than the file at dst. A FAT volume cuts times to
-// 2 seconds: where both are of the same 2, the source is newer if it is another file; with
-// Preserve, where that is so after each copy, the sizes tell.
-func (c *copier) newer(src place, fi fs.FileInfo, dst place, di fs.FileInfo) bool {
-	_, cut := dst.tree.(*volume)
-	switch {
-	case !cut || !fi.ModTime().Truncate(2*time.Second).Equal(di.ModTime()):
-		return fi.ModTime().After(di.ModTime())
-	case fi.Size() != di.Size():
-		return true
-	}
-	return !c.opt.Preserve && !sameContent(src, dst)
-}
-
-// sameContent tells whether two files of the same size hold the same; not if one cannot be read.
-func sameContent(a, b place) bool {
-	ra, err := a.tree.Open(a.name)
-	if err != nil {
-		return false
-	}
-	defer ra.Close()
-	rb, err := b.tree.Open(b.name)
-	if err != nil {
-		return false
-	}
-	defer rb.Close()
-	pa, pb := make([]byte, 64<<10), make([]byte, 64<<10)
-	for {
-		na, erra := io.ReadFull(ra, pa)
-		nb, errb := io.ReadFull(rb, pb)
-		switch {
-		case !bytes.Equal(pa[:na], pb[:nb]):
-			return false
-		case erra != nil || errb != nil:
-			return ended(erra) && ended(errb)
-		}
-	}
-}
-
-// ended tells whether io.ReadFull met the end of the file.
-func ended(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }
-
-// plan describes the file src for Tx.WriteFile.
-func (c *copier) plan(src place, fi fs.FileInfo, dst place) fat.Source {
-	size := fi.Size()
-	failed := func(err error) error {
-		c.fail(src.addr, err)
-		return &sourceError{err}
-	}
-	s := fat.Source{
-		Size: size,
-		Open: func() (io.ReadCloser, error) { return openExact(src, size, failed) },
-	}
-	if c.opt.Preserve {
-		s.ModTime = fi.ModTime()
-	}
-	if c.opt.Verbose {
-		s.Done = c.progress.file(copyLine(src, dst))
-	}
-	return s
-}
-
-func copyLine(src, dst place) string {
-	return quote(src.addr.String()) + " -> " + quote(dst.addr.String())
-}
-
-func (c *copier) dir(src place, fi fs.FileInfo, dst place, di fs.FileInfo) {
-	isNew := di == nil
-	isDir, twice := c.planned[dst.key]
-	switch {
-	case di != nil && src.key == dst.key:
-		c.fail(src.addr, fmt.Errorf("the same file as %s", quote(dst.addr.Text)))
-		return
-	case di != nil && !di.IsDir() || twice && !isDir:
-		c.fail(dst.addr, fmt.Errorf("cannot overwrite non-directory with directory %s", quote(src.addr.Text)))
-		return
-	case c.above[src.key] || slices.Contains(c.dstDirs, src.key):
-		c.fail(src.addr, fmt.Errorf("cannot copy a directory into itself, %s", quote(dst.addr.Text)))
-		return
-	case slices.Contains(c.srcDirs, src.key):
-		c.fail(src.addr, errors.New("leads back to a directory around it"))
-		return
-	}
-	entries, err := src.tree.ReadDir(src.name)
-	if err != nil {
-		c.fail(src.addr, err)
-		if len(entries) == 0 {
-			return
-		}
-	}
-	if isNew && !twice && !c.mkdir(src, fi, dst) {
-		return
-	}
-	c.srcDirs, c.dstDirs = append(c.srcDirs, src.key), append(c.dstDirs, dst.key)
-	for _, e := range entries {
-		c.entry(src, e, dst, isNew)
-	}
-	c.srcDirs, c.dstDirs = c.srcDirs[:len(c.srcDirs)-1], c.dstDirs[:len(c.dstDirs)-1]
-}
-
-func (c *copier) mkdir(src place, fi fs.FileInfo, dst place) bool {
-	modTime := time.Time{}
-	if c.opt.Preserve {
-		modTime = fi.ModTime()
-	}
-	if err := c.tx.Mkdir(dst.name, modTime); err != nil {
-		c.fail(dst.addr, err)
-		return false
-	}
-	c.planned[dst.key] = true
-	if c.opt.Verbose {
-		c.progress.dir(copyLine(src, dst))
-	}
-	return true
-}
-
-// entry plans the copy of an entry of the directory dir to the directory to.
-func (c *copier) entry(dir place, e fs.DirEntry, to place, isNew bool) {
-	name := e.Name()
-	fi, err := e.Info()
-	if err == nil {
-		err = checkName(name)
-	}
-	if err != nil {
-		c.fail(dir.addr.Join(name), err)
-		return
-	}
-	dst, di, err := c.below(to, name, isNew)
-	if err != nil {
-		c.fail(to.addr.Join(name), err)
-		return
-	}
-	c.copy(dir.child(name, fi), fi, dst, di)
-}
-
-// checkName refuses what a damaged image may hold and what would lead out of the
-// directory that is written.
-func checkName(name string) error {
-	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
-		return errors.New("the name is not one of a file")
-	}
-	return nil
-}
-
-// commit makes what was planned and gives all that went wrong.
+// commit makes what was planned and returns all that went wrong.
 func (c *copier) commit() error {
-	if len(c.planned) > 0 {
-		if c.report(c.tx.Commit()) {
-			c.progress.finish()
+	if len(c.planned) == 0 {
+		return errors.Join(c.errs...)
+	}
+	err := c.tx.Commit()
+	var none *fat.NoSpaceError
+	switch {
+	case err == nil:
+		c.progress.finish()
+	case errors.As(err, &none):
+		c.fail(c.dest.addr, none)
+	default:
+		for _, err := range joined(err) {
+			c.errs = append(c.errs, located(c.dest.addr, err))
 		}
 	}
 	return errors.Join(c.errs...)
 }
 
-// report adds the errors of Commit but those of sources, which are known already. It
-// tells whether what was planned for sound sources was done.
-func (c *copier) report(err error) (done bool) {
-	var none *fat.NoSpaceError
-	if errors.As(err, &none) {
-		c.fail(c.dest.addr, none)
-		return false
+// stdin plans the copy of standard input, which spool holds; it counts as changed just now.
+func (c *copier) stdin(a addr.Addr, spool *Spool, into bool) {
+	if into {
+		c.fail(a, fmt.Errorf("standard input needs the name of a file to write, not the directory %s", quote(c.dest.addr.Text)))
+		return
 	}
-	done = true
-	for _, err := range split(err) {
-		if !errors.As(err, new(*sourceError)) {
-			c.errs = append(c.errs, locate(c.dest.addr, err))
-			done = false
-		}
+	if c.keeps(c.dest, c.destInfo) || c.opt.Update && spool.olderThan(c.destInfo) {
+		return
 	}
-	return done
+	if err := c.refuses(c.dest, c.destInfo, a); err != nil {
+		c.fail(c.dest.addr, err)
+		return
+	}
+	s := spool.source()
+	s.Done = c.done(a, c.dest)
+	c.write(c.dest, s)
 }

@@ -131,7 +131,7 @@ func TestCopyOutOfHostileImages(t *testing.T) {
 			tt.spoil(t, img)
 			must(t, os.WriteFile("vol.img", img, 0o666))
 			env, _ := testEnv("")
-			got := messages(Copy(env, CopyOptions{Recursive: true}, []string{"vol.img:0:/"}, "out"))
+			got := messages(t, Copy(env, CopyOptions{Recursive: true}, []string{"vol.img:0:/"}, "out"))
 			if !strings.HasPrefix(got, tt.wantErr) || strings.Contains(got, "\n") || (tt.wantErr == "" && got != "") {
 				t.Errorf("error\n%s\nwant\n%s", got, tt.wantErr)
 			}
@@ -185,7 +185,7 @@ func TestCopyInVolume(t *testing.T) {
 				args = append(args, "vol.img:0:"+arg)
 			}
 			err := Copy(env, tt.opt, args[:len(args)-1], args[len(args)-1])
-			if got := messages(err); got != tt.wantErr {
+			if got := messages(t, err); got != tt.wantErr {
 				t.Errorf("error\n%s\nwant\n%s", got, tt.wantErr)
 			}
 			if left := volumeTree(t); !maps.Equal(left, want) {
@@ -240,12 +240,12 @@ func TestFailingSourcesOfVolume(t *testing.T) {
 	for _, name := range []string{"a", "gone"} {
 		a, err := Parse(name)
 		must(t, err)
-		c.source(a, nil, true)
+		c.source(a, true)
 	}
 	must(t, os.Remove("gone"))
 	err = c.commit()
 	c.close(&err)
-	if got := messages(err); got != "gone: no such file or directory" {
+	if got := messages(t, err); got != "gone: no such file or directory" {
 		t.Errorf("error %q", got)
 	}
 	if out.String() != "'a' -> 'vol.img:0:/a'\n" {
@@ -257,31 +257,38 @@ func TestFailingSourcesOfVolume(t *testing.T) {
 	}
 }
 
-func TestFoldIsThatOfFAT(t *testing.T) {
+// All names of a file have one key, and so have all of one that is yet to be made.
+func TestKeysOfVolume(t *testing.T) {
 	inScene(t, "names", nil)
 	env, _ := testEnv("")
 	ims := newImages(env)
 	a, err := Parse("vol.img:0:/")
 	must(t, err)
-	ims.want(a, 0)
+	ims.want(a, image.Read)
 	ims.open()
 	defer ims.close()
-	v, err := ims.volume(a)
+	root, _, err := ims.find(a)
 	must(t, err)
-	entries, err := v.ReadDir(".")
+	entries, err := root.tree.ReadDir(".")
 	must(t, err)
+	names := map[string]string{root.key: "."}
 	for _, e := range entries {
 		fi, err := e.Info()
 		must(t, err)
-		key, err := v.Key(e.Name())
+		p, _, err := root.child(e.Name())
 		must(t, err)
+		if other, ok := names[p.key]; ok {
+			t.Errorf("%q and %q have one key", e.Name(), other)
+		}
+		names[p.key] = e.Name()
 		for _, spelling := range []string{strings.ToUpper(e.Name()), strings.ToLower(e.Name()), fi.Sys().(*fat.Entry).ShortName} {
-			if other, err := v.Key(spelling); err != nil || other != key {
-				t.Errorf("Key(%q) = %q, %v; Key(%q) = %q", spelling, other, err, e.Name(), key)
+			if other, _, err := root.child(spelling); err != nil || other.key != p.key {
+				t.Errorf("%q has the key %q, %v; %q has %q", spelling, other.key, err, e.Name(), p.key)
 			}
 		}
-		if other := v.ChildKey(v.key, strings.ToUpper(e.Name()), nil); other != key {
-			t.Errorf("ChildKey(%q) = %q, want %q", strings.ToUpper(e.Name()), other, key)
+		upper, lower := root.newChild("new "+strings.ToUpper(e.Name())), root.newChild("NEW "+e.Name())
+		if upper.key != lower.key || names[upper.key] != "" {
+			t.Errorf("new names have the keys %q and %q", upper.key, lower.key)
 		}
 	}
 }
@@ -297,7 +304,7 @@ func TestLockOrder(t *testing.T) {
 	order := func(paths ...string) string {
 		var order []string
 		env, _ := testEnv("")
-		env.Waiting = func(path string) func() {
+		env.waiting = func(path string) func() {
 			order = append(order, strings.Replace(path, "link", "a", 1))
 			return func() { t.Errorf("waits for %s", path) }
 		}
@@ -330,7 +337,7 @@ func TestDamagedFileNeedsNoSpace(t *testing.T) {
 	must(t, os.WriteFile("vol.img", img, 0o666))
 	env, _ := testEnv("")
 	err := Copy(env, CopyOptions{}, []string{"vol.img:0:/config.txt", "vol.img:0:/README.TXT"}, "to.img:0:/EMPTYDIR")
-	if got := messages(err); !strings.HasPrefix(got, "vol.img:0:/config.txt: damaged file system: ") || strings.Contains(got, "\n") {
+	if got := messages(t, err); !strings.HasPrefix(got, "vol.img:0:/config.txt: damaged file system: ") || strings.Contains(got, "\n") {
 		t.Errorf("error %q", got)
 	}
 	must(t, Copy(env, CopyOptions{}, []string{"to.img:0:/EMPTYDIR/README.TXT"}, "back"))

@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
-	"syscall"
 
 	"nobodd/internal/addr"
+	"nobodd/internal/hostfs"
 	"nobodd/internal/image"
 )
 
@@ -35,28 +34,9 @@ type held struct {
 	volumes map[int]*volume // by partition number
 }
 
-// fileKey is the key of a file or directory of this machine, and of an image in it:
-// device nodes of one block device are one image.
-func fileKey(fi fs.FileInfo) string {
-	st := fi.Sys().(*syscall.Stat_t)
-	if isBlock(fi) {
-		return fmt.Sprintf("block %d", st.Rdev)
-	}
-	return fmt.Sprintf("%d:%d", st.Dev, st.Ino)
-}
-
-// imageKey is the key of the image at path, the path itself if there is none.
-func imageKey(path string) string {
-	fi, err := os.Stat(path)
-	if err != nil {
-		return path
-	}
-	return fileKey(fi)
-}
-
 func (ims *images) key(path string) string {
 	if _, ok := ims.keys[path]; !ok {
-		ims.keys[path] = imageKey(path)
+		ims.keys[path] = image.Key(path)
 	}
 	return ims.keys[path]
 }
@@ -91,22 +71,41 @@ func (ims *images) close() error {
 	var errs []error
 	for _, h := range ims.held {
 		if h.im != nil {
-			errs = append(errs, h.im.Close())
+			errs = append(errs, failureOf(h.path, h.im.Close()))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// isHeld tells whether key is that of an open image.
-func (ims *images) isHeld(key string) bool { return ims.held[key] != nil }
+// holds reports whether p is one of the images.
+func (ims *images) holds(p place) bool {
+	return p.addr.Kind == addr.Local && len(ims.held) > 0 && ims.held[image.Key(p.name())] != nil
+}
 
-// place gives the place that a names, without its key.
-func (ims *images) place(a addr.Addr) (place, error) {
+// find returns the place that a names and what is there, nil if there is nothing. The
+// place of what is not there has no key.
+func (ims *images) find(a addr.Addr) (p place, fi fs.FileInfo, err error) {
+	p.addr = a
 	if a.Kind == addr.Local {
-		return place{tree: local{}, name: a.Path, addr: a}, nil
+		p.tree = host{hostfs.FS{OnSignal: ims.env.OnSignal}}
+		fi, err = p.stat()
+	} else {
+		var v *volume
+		if v, err = ims.volume(a); err != nil {
+			return p, nil, err
+		}
+		p.tree = v
+		if fi, err = image.Lookup(v.FS, a); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
 	}
-	v, err := ims.volume(a)
-	return place{tree: v, name: a.Name(), addr: a}, err
+	if err != nil {
+		return p, nil, err
+	}
+	if fi != nil {
+		p.key = p.tree.Key("", "", fi)
+	}
+	return p, fi, nil
 }
 
 // volume opens the volume that a is in.

@@ -4,7 +4,6 @@ package tree
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -90,35 +89,51 @@ func (f files) whole() files {
 	return all
 }
 
-func testEnv(stdin string) (Env, *bytes.Buffer) {
-	out := &bytes.Buffer{}
-	return Env{
-		Stdin:    strings.NewReader(stdin),
-		Stdout:   out,
-		Waiting:  func(string) func() { return func() {} },
-		Warn:     func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) },
-		OnSignal: func(func()) func() { return func() {} },
-	}, out
+// fakeEnv is the Env of a test.
+type fakeEnv struct {
+	stdin   io.Reader
+	out     *bytes.Buffer
+	waiting func(image string) func()
 }
 
-// messages gives each error as the commands print it.
-func messages(err error) string {
+func (e fakeEnv) Stdin() io.Reader                { return e.stdin }
+func (e fakeEnv) Stdout() io.Writer               { return e.out }
+func (e fakeEnv) Waiting(image string) func()     { return e.waiting(image) }
+func (e fakeEnv) Warn(format string, args ...any) { fmt.Fprintf(e.out, format+"\n", args...) }
+func (fakeEnv) OnSignal(func()) (done func())     { return func() {} }
+
+func testEnv(stdin string) (fakeEnv, *bytes.Buffer) {
+	out := &bytes.Buffer{}
+	return fakeEnv{strings.NewReader(stdin), out, func(string) func() { return func() {} }}, out
+}
+
+// messages returns each error as the commands print it: all are *addr.Error.
+func messages(t *testing.T, err error) string {
+	t.Helper()
 	var lines []string
-	for _, err := range split(err) {
-		text := err.Error()
-		if pe, ok := err.(*fs.PathError); ok {
-			cause := pe.Err
-			for inner := (*fs.PathError)(nil); errors.As(cause, &inner); {
-				cause = inner.Err
-			}
-			if cause == fs.ErrNotExist {
-				cause = syscall.ENOENT
-			}
-			text = pe.Path + ": " + cause.Error()
+	for _, err := range flatten(err) {
+		if err, ok := err.(*addr.Error); !ok {
+			t.Errorf("%T: %v", err, err)
 		}
-		lines = append(lines, text)
+		lines = append(lines, err.Error())
 	}
 	return strings.Join(lines, "\n")
+}
+
+// flatten undoes errors.Join.
+func flatten(err error) []error {
+	if err == nil {
+		return nil
+	}
+	list, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var flat []error
+	for _, err := range list.Unwrap() {
+		flat = append(flat, flatten(err)...)
+	}
+	return flat
 }
 
 // TestCopyLocal copies between paths of this machine. What is changed is what is in
@@ -227,7 +242,7 @@ func TestCopyLocal(t *testing.T) {
 				args := strings.Split(tt.args, " ")
 				tt.opt.NoSync = noSync
 				err := Copy(env, tt.opt, args[:len(args)-1], args[len(args)-1])
-				if got := messages(err); got != tt.wantErr {
+				if got := messages(t, err); got != tt.wantErr {
 					t.Errorf("error\n%s\nwant\n%s", got, tt.wantErr)
 				}
 				if out.String() != tt.out {
@@ -323,7 +338,7 @@ func TestWriteProtected(t *testing.T) {
 	files{"a": "1", "b": "old"}.make(t)
 	must(t, os.Chmod("b", 0o444))
 	env, _ := testEnv("")
-	if got := messages(Copy(env, CopyOptions{}, []string{"a"}, "b")); got != "b: permission denied" {
+	if got := messages(t, Copy(env, CopyOptions{}, []string{"a"}, "b")); got != "b: permission denied" {
 		t.Errorf("error %q", got)
 	}
 	if got := found(t)["b"]; got != "old" {
@@ -332,144 +347,6 @@ func TestWriteProtected(t *testing.T) {
 	must(t, Copy(env, CopyOptions{Force: true}, []string{"a"}, "b"))
 	if got := found(t)["b"]; got != "1" {
 		t.Errorf("with Force b holds %q", got)
-	}
-}
-
-// oddTree holds one file that Stat says to be 4 bytes long and that Open makes.
-type oddTree struct {
-	spoolTree
-	open func() (io.ReadCloser, error)
-}
-
-func (t oddTree) Open(string) (io.ReadCloser, error) { return t.open() }
-
-type errReader struct{ err error }
-
-func (r errReader) Read([]byte) (int, error) { return 0, r.err }
-
-// A source that fails while it is read costs its own file and no other.
-func TestFailingSources(t *testing.T) {
-	reader := func(text string, err error) func() (io.ReadCloser, error) {
-		return func() (io.ReadCloser, error) {
-			return io.NopCloser(io.MultiReader(strings.NewReader(text), errReader{err})), nil
-		}
-	}
-	for _, tt := range []struct {
-		name, want string
-		open       func() (io.ReadCloser, error)
-	}{
-		{"sound", "", reader("four", io.EOF)},
-		{"shrinks", "odd: the file shrank while it was copied", reader("fou", io.EOF)},
-		{"grows", "odd: the file grew while it was copied", reader("fourfive", io.EOF)},
-		{"vanishes", "odd: no such file or directory", func() (io.ReadCloser, error) { return nil, fs.ErrNotExist }},
-		{"breaks", "odd: input/output error", reader("fo", syscall.EIO)},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Chdir(t.TempDir())
-			files{"old": "old", "a": "1", "b": "2"}.make(t)
-			env, _ := testEnv("")
-			c := newCopier(env, CopyOptions{})
-			to, err := Parse(".")
-			must(t, err)
-			must(t, c.begin(to))
-			spool := &Spool{}
-			io.WriteString(spool, "four")
-			odd := oddTree{spoolTree{spool, time.Now()}, tt.open}
-			for i, dst := range []string{"old", "new"} {
-				fi, _ := os.Stat(dst)
-				var di fs.FileInfo
-				if fi != nil {
-					di = fi
-				}
-				a := addr.Addr{Text: "odd"}
-				s := c.plan(place{tree: odd, name: "odd", key: "odd", addr: a}, odd, c.dest.child(dst, di))
-				must(t, c.tx.WriteFile(dst, s))
-				c.planned[fmt.Sprint(i)] = false
-			}
-			spool2 := &Spool{}
-			io.WriteString(spool2, "fine")
-			c.copy(place{tree: spoolTree{spool2, time.Now()}, name: "-", key: "-", addr: addr.Addr{Text: "-"}},
-				spoolTree{spool2, time.Now()}, c.dest.child("fine", nil), nil)
-			got := messages(c.commit())
-			want := files{"old": "old", "a": "1", "b": "2", "fine": "fine"}
-			if tt.want == "" {
-				want["old"], want["new"] = "four", "four"
-			} else if once, _, _ := strings.Cut(got, "\n"); once != tt.want {
-				t.Errorf("error %q, want %q", once, tt.want)
-			}
-			if left := found(t); !maps.Equal(left, want) {
-				t.Errorf("left %q, want %q", left, want)
-			}
-		})
-	}
-}
-
-func TestLocalNoSpace(t *testing.T) {
-	t.Chdir(t.TempDir())
-	files{"old": "old"}.make(t)
-	tx, err := local{}.Begin(fat.TxOptions{})
-	must(t, err)
-	must(t, tx.Mkdir("d", time.Time{}))
-	open := func() (io.ReadCloser, error) { return nil, errors.New("opened") }
-	must(t, tx.WriteFile("d/huge", fat.Source{Size: 1 << 60, Open: open}))
-	must(t, tx.WriteFile("old", fat.Source{Size: 1, Open: open}))
-	var none *fat.NoSpaceError
-	if err := tx.Commit(); !errors.As(err, &none) || none.Need < 1<<60 || none.Free <= 0 {
-		t.Errorf("Commit = %v, want NoSpaceError", err)
-	}
-	if left := found(t); !maps.Equal(left, files{"old": "old"}) {
-		t.Errorf("left %q", left)
-	}
-}
-
-// A directory that cannot be made is one error, not one for each file that belongs there.
-func TestDirectoryCannotBeMade(t *testing.T) {
-	t.Chdir(t.TempDir())
-	tx, err := local{}.Begin(fat.TxOptions{})
-	must(t, err)
-	open := func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("x")), nil }
-	for _, dir := range []string{"d", "d/e", "other"} {
-		must(t, tx.Mkdir(dir, time.Time{}))
-	}
-	for _, name := range []string{"d/x", "d/e/y", "z"} {
-		must(t, tx.WriteFile(name, fat.Source{Size: 1, Open: open}))
-	}
-	have := files{"d": "a file by now", "other/": ""}
-	have.make(t)
-	if got := messages(tx.Commit()); got != "d: file exists" {
-		t.Errorf("error %q", got)
-	}
-	have["z"] = "x"
-	if left := found(t); !maps.Equal(left, have) {
-		t.Errorf("left %q, want %q", left, have)
-	}
-}
-
-// A signal in the middle leaves nothing but what was there.
-func TestTidyOnSignal(t *testing.T) {
-	t.Chdir(t.TempDir())
-	files{"old": "old", "a/b": "1"}.make(t)
-	env, _ := testEnv("")
-	var tidy func()
-	env.OnSignal = func(f func()) func() { tidy = f; return func() {} }
-	tx := &localTx{onSignal: env.OnSignal, mkdir: map[string]bool{}}
-	must(t, tx.Mkdir("d", time.Time{}))
-	var during files
-	signal := func() (io.ReadCloser, error) {
-		during = found(t)
-		tidy()
-		return nil, errors.New("stopped")
-	}
-	must(t, tx.WriteFile("d/x", fat.Source{Size: 1, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("x")), nil }}))
-	must(t, tx.WriteFile("old", fat.Source{Size: 1, Open: signal}))
-	if err := tx.Commit(); err == nil {
-		t.Error("Commit = nil")
-	}
-	if len(during) != 5 {
-		t.Errorf("in the middle there is %q", during)
-	}
-	if left := found(t); !maps.Equal(left, files{"old": "old", "a/": "", "a/b": "1"}) {
-		t.Errorf("left %q", left)
 	}
 }
 
@@ -489,7 +366,7 @@ func TestWriteLocal(t *testing.T) {
 			env, _ := testEnv("")
 			spool := &Spool{}
 			io.WriteString(spool, "text")
-			if got := messages(Write(env, CopyOptions{}, spool, tt.dest)); got != tt.wantErr {
+			if got := messages(t, Write(env, CopyOptions{}, spool, tt.dest)); got != tt.wantErr {
 				t.Errorf("error %q, want %q", got, tt.wantErr)
 			}
 			if tt.wantErr == "" {
@@ -536,7 +413,7 @@ func TestSpoolTooLarge(t *testing.T) {
 		_, err = s.Write([]byte("x"))
 		must(t, err)
 		_, err = s.Write([]byte("x"))
-		if got := messages(err); got != want {
+		if got := messages(t, err); got != want {
 			t.Errorf("for %s: error %q, want %q", text, got, want)
 		}
 	}

@@ -22,14 +22,12 @@ type progress struct {
 // dir notes the line of a directory that is to be made.
 func (p *progress) dir(line string) { p.dirs = append(p.dirs, line) }
 
-// file gives the function that notes the line of a file when its fate is known.
-func (p *progress) file(line string) func(error) {
+// file returns what notes the line of a file once it is written.
+func (p *progress) file(line string) func() {
 	before := len(p.dirs)
-	return func(err error) {
-		if err == nil {
-			p.made(before)
-			p.lines = append(p.lines, line)
-		}
+	return func() {
+		p.made(before)
+		p.lines = append(p.lines, line)
 	}
 }
 

@@ -4,7 +4,6 @@ package tree
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
 	"syscall"
@@ -26,34 +25,23 @@ type RemoveOptions struct {
 
 // Remove removes the operands, addresses as the user typed them. What concerns one of
 // them only does not keep the others from being removed.
-//
-// The images are locked one after another; what is removed from one volume is removed
-// in one transaction.
 func Remove(env Env, opt RemoveOptions, operands []string) error {
 	var errs []error
-	var order []string
-	byImage := map[string][]addr.Addr{}
+	var addrs []addr.Addr
 	for _, text := range operands {
 		a, err := Parse(text)
 		if err == nil {
-			err = removable(a, opt)
+			err = failure(a, removable(a, opt))
 		}
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		key := imageKey(a.Image)
-		if byImage[key] == nil {
-			order = append(order, key)
-		}
-		byImage[key] = append(byImage[key], a)
+		addrs = append(addrs, a)
 	}
-	for _, key := range order {
-		r := &remover{env: env, opt: opt}
-		r.image(byImage[key])
-		errs = append(errs, r.errs...)
-	}
-	return errors.Join(errs...)
+	r := &remover{opt: opt, gone: map[string]bool{}}
+	err := editImages(env, fat.TxOptions{Force: opt.Force, NoSync: opt.NoSync}, addrs, r.operand)
+	return errors.Join(append(errs, err)...)
 }
 
 // removable refuses what rm never removes.
@@ -61,187 +49,111 @@ func removable(a addr.Addr, opt RemoveOptions) error {
 	typed := path.Base(a.Text)
 	switch {
 	case a.Kind != addr.Inside:
-		return fail(a, errors.New("a path on this machine, which rm(1) removes"))
+		return errors.New("a path on this machine, which rm(1) removes")
 	case typed == "." || typed == "..":
-		return fail(a, errors.New("refusing to remove '.' or '..'"))
+		return errors.New("refusing to remove '.' or '..'")
 	case a.Path == "/" && !opt.NoPreserveRoot:
-		return fail(a, errors.New("refusing to remove the root directory (--no-preserve-root allows it)"))
+		return errors.New("refusing to remove the root directory (--no-preserve-root allows it)")
 	}
 	return nil
 }
 
-// remover removes from one image.
+// remover plans what is removed.
 type remover struct {
-	env     Env
-	opt     RemoveOptions
-	volumes []*removal
-	errs    []error
+	opt  RemoveOptions
+	gone map[string]bool // keys of what is planned to be removed
 }
 
-// removal is what is removed from one volume.
-type removal struct {
-	*volume
-	root  addr.Addr
-	tx    *fat.Tx
-	gone  map[string]bool // keys of what is planned to be removed
-	lines []string        // what is printed of it once no lock is held
-	done  bool
-}
-
-func (r *remover) fail(a addr.Addr, err error) {
-	for _, err := range split(err) {
-		r.errs = append(r.errs, fail(a, err))
-	}
-}
-
-func (r *remover) image(operands []addr.Addr) {
-	ims := newImages(r.env)
-	ims.want(operands[0], image.Write)
-	ims.open()
-	for _, a := range operands {
-		v, err := ims.volume(a)
-		if err == nil {
-			err = r.plan(a, r.removal(a, v))
-		}
-		if err != nil {
-			r.fail(a, err)
-		}
-	}
-	for _, rm := range r.volumes {
-		r.commit(rm)
-	}
-	if err := ims.close(); err != nil {
-		r.fail(operands[0], err)
-	}
-	for _, rm := range r.volumes {
-		for _, line := range rm.lines {
-			if rm.done {
-				fmt.Fprintln(r.env.Stdout, line)
-			}
-		}
-	}
-}
-
-func (r *remover) removal(a addr.Addr, v *volume) *removal {
-	for _, rm := range r.volumes {
-		if rm.volume == v {
-			return rm
-		}
-	}
-	a.Path = "/"
-	rm := &removal{volume: v, root: a, gone: map[string]bool{}}
-	r.volumes = append(r.volumes, rm)
-	return rm
-}
-
-// plan plans the removal of one operand.
-func (r *remover) plan(a addr.Addr, rm *removal) error {
-	fi, err := rm.Stat(a.Name())
-	name := a.Name()
+// operand plans the removal of one operand.
+func (r *remover) operand(e *edit, a addr.Addr) {
+	v, err := e.volume(a)
 	if err == nil {
-		name, err = rm.stored(name)
+		err = r.plan(e, v, a)
 	}
-	if err == nil && rm.isGone(name) {
-		err = fs.ErrNotExist
+	if err != nil {
+		e.fail(a, err)
+	}
+}
+
+func (r *remover) plan(e *edit, v *volumeEdit, a addr.Addr) error {
+	fi, err := image.Lookup(v.FS, a)
+	if err == nil && r.isGone(v, a.Name()) {
+		fi, err = nil, fs.ErrNotExist
 	}
 	switch {
-	case r.opt.Force && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir)):
+	case r.opt.Force && fi == nil && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fat.ErrNotDir)):
 		return nil
 	case err != nil:
 		return err
-	case a.Slash && !fi.IsDir():
-		return errNotDir
 	case fi.IsDir() && !r.opt.Recursive && !r.opt.Dir:
-		return errIsDir
+		return fat.ErrIsDir
 	}
-	if err := r.begin(rm); err != nil {
+	if err := v.begin(); err != nil {
 		return err
 	}
-	if name == "." {
-		return r.empty(a, rm)
+	if a.Path == "/" {
+		return r.empty(e, v, a)
 	}
-	return r.remove(a, rm, name, fi)
+	return r.remove(v, a, fi)
 }
 
-func (r *remover) begin(rm *removal) (err error) {
-	if rm.tx == nil {
-		rm.tx, err = rm.begin(fat.TxOptions{Force: r.opt.Force, NoSync: r.opt.NoSync})
-	}
-	return err
-}
-
-// empty plans the removal of everything in the root directory, which itself stays.
-func (r *remover) empty(a addr.Addr, rm *removal) error {
-	entries, err := rm.ReadDir(".")
-	if len(entries) > 0 && !r.opt.Recursive {
-		return syscall.ENOTEMPTY
-	}
-	for _, e := range entries {
-		fi, ierr := e.Info()
-		if ierr == nil && !rm.isGone(e.Name()) {
-			ierr = r.remove(a.Join(e.Name()), rm, e.Name(), fi)
-		}
-		if ierr != nil {
-			r.fail(a.Join(e.Name()), ierr)
-		}
-	}
-	return err
-}
-
-// remove plans the removal of name, as the volume spells it.
-func (r *remover) remove(a addr.Addr, rm *removal, name string, fi fs.FileInfo) error {
-	var err error
-	if fi.IsDir() && r.opt.Recursive {
-		err = rm.tx.RemoveAll(name)
-	} else {
-		err = rm.tx.Remove(name)
-	}
-	if err != nil {
-		return err
-	}
-	if r.opt.Verbose {
-		rm.describe(a, name, fi)
-	}
-	rm.gone[name] = true
-	return nil
-}
-
-// isGone tells whether name, or a directory above it, is planned to be removed.
-func (rm *removal) isGone(name string) bool {
+// isGone reports whether name, or a directory above it, is planned to be removed.
+func (r *remover) isGone(v *volumeEdit, name string) bool {
 	for ; name != "."; name = path.Dir(name) {
-		if rm.gone[name] {
+		if fi, err := v.Stat(name); err == nil && r.gone[v.Key("", "", fi)] {
 			return true
 		}
 	}
 	return false
 }
 
-// describe notes what is printed of the removal of name and of all below it.
-func (rm *removal) describe(a addr.Addr, name string, fi fs.FileInfo) {
-	if !fi.IsDir() {
-		rm.lines = append(rm.lines, "removed "+quote(a.String()))
-		return
+// empty plans the removal of everything in the root directory, which itself stays.
+func (r *remover) empty(e *edit, v *volumeEdit, root addr.Addr) error {
+	entries, err := v.ReadDir(".")
+	if len(entries) > 0 && !r.opt.Recursive {
+		return syscall.ENOTEMPTY
 	}
-	entries, _ := rm.ReadDir(name) // RemoveAll found what is damaged
-	for _, e := range entries {
-		child := path.Join(name, e.Name())
-		if fi, err := e.Info(); err == nil && !rm.gone[child] {
-			rm.describe(a.Join(e.Name()), child, fi)
+	for _, entry := range entries {
+		a := root.Join(entry.Name())
+		fi, err := entry.Info()
+		if err == nil && !r.gone[v.Key("", "", fi)] {
+			err = r.remove(v, a, fi)
+		}
+		if err != nil {
+			e.fail(a, err)
 		}
 	}
-	rm.lines = append(rm.lines, "removed directory "+quote(a.String()))
+	return err
 }
 
-// commit removes what was planned for one volume.
-func (r *remover) commit(rm *removal) {
-	if rm.tx == nil || len(rm.gone) == 0 {
+// remove plans the removal of what a names.
+func (r *remover) remove(v *volumeEdit, a addr.Addr, fi fs.FileInfo) error {
+	remove := v.tx.Remove
+	if fi.IsDir() && r.opt.Recursive {
+		remove = v.tx.RemoveAll
+	}
+	if err := remove(a.Name()); err != nil {
+		return err
+	}
+	if r.opt.Verbose {
+		r.describe(v, a, fi)
+	}
+	r.gone[v.Key("", "", fi)] = true
+	v.changed = true
+	return nil
+}
+
+// describe notes what is printed of the removal of a and of all below it.
+func (r *remover) describe(v *volumeEdit, a addr.Addr, fi fs.FileInfo) {
+	if !fi.IsDir() {
+		v.note("removed %s", quote(a.String()))
 		return
 	}
-	if err := rm.tx.Commit(); err != nil {
-		for _, err := range split(err) {
-			r.errs = append(r.errs, locate(rm.root, err))
+	entries, _ := v.ReadDir(a.Name()) // RemoveAll found what is damaged
+	for _, e := range entries {
+		if fi, err := e.Info(); err == nil && !r.gone[v.Key("", "", fi)] {
+			r.describe(v, a.Join(e.Name()), fi)
 		}
-		return
 	}
-	rm.done = true
+	v.note("removed directory %s", quote(a.String()))
 }

@@ -28,7 +28,7 @@ type Spool struct {
 	err  error // of Write
 }
 
-// Write appends p. Errors are *fs.PathError: those of the temporary file, or that Dest cannot
+// Write appends p. Errors are *addr.Error: those of the temporary file, or that Dest cannot
 // hold so much.
 func (s *Spool) Write(p []byte) (n int, err error) {
 	n, s.err = s.write(p)
@@ -38,36 +38,41 @@ func (s *Spool) Write(p []byte) (n int, err error) {
 
 func (s *Spool) write(p []byte) (int, error) {
 	if s.Dest.Kind == addr.Inside && s.size+int64(len(p)) > fat.MaxFile {
-		return 0, fail(s.Dest, fat.ErrTooLarge)
+		return 0, failure(s.Dest, fat.ErrTooLarge)
 	}
 	if s.file == nil && s.buf.Len()+len(p) > spoolMemory {
 		if err := s.spill(); err != nil {
 			return 0, err
 		}
 	}
-	return s.writer().Write(p)
+	if s.file == nil {
+		return s.buf.Write(p)
+	}
+	n, err := s.file.Write(p)
+	return n, spoolFailure(err)
 }
 
-func (s *Spool) writer() io.Writer {
-	if s.file != nil {
-		return s.file
+// spoolFailure is an error of the temporary file, with its name.
+func spoolFailure(err error) error {
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		return failureOf(pe.Path, pe)
 	}
-	return &s.buf
+	return err
 }
 
 // spill moves what is in memory to a temporary file.
 func (s *Spool) spill() error {
 	f, err := os.CreateTemp("", "nobodd-*")
 	if err != nil {
-		return err
+		return spoolFailure(err)
 	}
-	if err := os.Remove(f.Name()); err != nil {
-		f.Close()
-		return err
+	err = os.Remove(f.Name())
+	if err == nil {
+		_, err = s.buf.WriteTo(f)
 	}
-	if _, err := s.buf.WriteTo(f); err != nil {
+	if err != nil {
 		f.Close()
-		return err
+		return spoolFailure(err)
 	}
 	s.buf, s.file = bytes.Buffer{}, f
 	return nil
@@ -92,25 +97,27 @@ func (s *Spool) Close() error {
 	return s.file.Close()
 }
 
-// spoolTree is a Spool as a Tree that holds one file, whatever the name.
-type spoolTree struct {
-	*Spool
-	modTime time.Time
+// source is the spool as a file to write.
+func (s *Spool) source() fat.Source {
+	return fat.Source{
+		Size: s.size,
+		Open: func() (io.ReadCloser, error) { return io.NopCloser(s.Open()), nil },
+	}
 }
 
-func (t spoolTree) Stat(string) (fs.FileInfo, error)            { return t, nil }
-func (t spoolTree) ReadDir(string) ([]fs.DirEntry, error)       { return nil, errNotDir }
-func (t spoolTree) Open(string) (io.ReadCloser, error)          { return io.NopCloser(t.Spool.Open()), nil }
-func (t spoolTree) Join(_, base string) string                  { return base }
-func (t spoolTree) Key(string) (string, error)                  { return "-", nil }
-func (t spoolTree) ChildKey(string, string, fs.FileInfo) string { return "-" }
-func (t spoolTree) Above(string) (map[string]bool, error)       { return nil, errNotDir }
-func (t spoolTree) Begin(fat.TxOptions) (Tx, error)             { return nil, errors.ErrUnsupported }
+// olderThan reports whether a file that was changed later than now is at a destination.
+func (s *Spool) olderThan(dest fs.FileInfo) bool {
+	return dest != nil && !dest.IsDir() && !time.Now().After(dest.ModTime())
+}
 
-// A spoolTree describes its file, too.
-
-func (t spoolTree) Name() string       { return "-" }
-func (t spoolTree) Mode() fs.FileMode  { return 0o666 }
-func (t spoolTree) ModTime() time.Time { return t.modTime }
-func (t spoolTree) IsDir() bool        { return false }
-func (t spoolTree) Sys() any           { return nil }
+// pour writes all to w, which was opened with err.
+func (s *Spool) pour(w io.WriteCloser, err error) error {
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, s.Open())
+	if cerr := w.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// Package tree copies and removes files over one small view of a directory tree,
-// this machine's or a FAT volume's. nobodd-cp, nobodd-rm and nobodd-cat meet here.
+// Package tree reads, copies and removes over one small view of a directory tree, this
+// machine's or a FAT volume's: what the commands do to the addresses they are given.
 //
-// What concerns one operand is reported as an *fs.PathError whose Path is the
-// address as the user typed it, several of them joined with errors.Join.
+// The failure of an operand is an *addr.Error with the address as the user typed it,
+// several of them joined with errors.Join.
 package tree
 
 import (
@@ -12,38 +12,33 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"syscall"
 	"time"
 
 	"nobodd/internal/addr"
 	"nobodd/internal/fat"
+	"nobodd/internal/hostfs"
 	"nobodd/internal/image"
 )
 
-// Tree is a directory tree to look at, to read from and to write to. Names are as
-// the tree has them: paths of this machine, or names of io/fs.
+// Tree is a directory tree to look at, to read from and to write to. Names are those of
+// addr.Addr.Name. Stat follows symbolic links; ReadDir returns, beside an error too, what
+// is sound of a directory, sorted by name.
 type Tree interface {
-	// Stat describes a file or directory; symbolic links are followed.
-	Stat(name string) (fs.FileInfo, error)
-	// ReadDir gives what is in a directory, sorted by name, what is sound of it even
-	// beside an error. The Info of an entry follows symbolic links.
-	ReadDir(name string) ([]fs.DirEntry, error)
-	// Open opens a file to read.
-	Open(name string) (io.ReadCloser, error)
-	// Join gives the name of base in the directory dir.
-	Join(dir, base string) string
-	// Key is the same for all the names of one file or directory of any tree and
-	// differs between two. It is an error if there is none of that name.
-	Key(name string) (string, error)
-	// ChildKey gives the key of base in a directory whose key is dir. fi is what Stat
-	// gave for it, nil if there is none of that name yet.
-	ChildKey(dir, base string, fi fs.FileInfo) string
-	// Above gives the keys of the directory name and of all directories above it.
-	Above(name string) (map[string]bool, error)
+	fs.StatFS
+	fs.ReadDirFS
+	// Key returns the identity of the file or directory that fi describes: the same for all
+	// its names, another one for any other of any tree. With a nil fi it is that of one yet
+	// to be made, base in the directory with the key dir.
+	Key(dir, base string, fi fs.FileInfo) string
+	// TimeStep is what the times of files are cut to when they are written; 0 if to nothing.
+	TimeStep() time.Duration
 	// Begin starts a transaction on the tree.
 	Begin(opt fat.TxOptions) (Tx, error)
 }
 
-// Tx collects changes to a tree and makes them at Commit; *fat.Tx says how.
+// Tx collects changes to a tree and makes them at Commit; *fat.Tx and *hostfs.Tx say how.
 type Tx interface {
 	WriteFile(name string, src fat.Source) error
 	Mkdir(name string, modTime time.Time) error
@@ -51,91 +46,117 @@ type Tx interface {
 }
 
 // Env is what a command hands over of its process.
-type Env struct {
-	Stdin    io.Reader
-	Stdout   io.Writer                        // lines of Verbose
-	Waiting  func(image string) func()        // gives what announces the wait for the lock of image
-	Warn     func(format string, args ...any) // prints a line that is no error
-	OnSignal func(tidy func()) (done func())  // has tidy called should a signal end the process before done
+type Env interface {
+	Stdin() io.Reader
+	Stdout() io.Writer
+	Waiting(image string) func()        // returns what announces the wait for the lock of image
+	Warn(format string, args ...any)    // prints a line that is no error
+	OnSignal(tidy func()) (done func()) // has tidy called should a signal end the process before done
 }
 
-// place is a name in a tree.
+// host is this machine as a Tree.
+type host struct{ hostfs.FS }
+
+func (h host) Begin(opt fat.TxOptions) (Tx, error) { return h.FS.Begin(opt), nil }
+
+// place is a file or directory of a tree, or where one may be made.
 type place struct {
 	tree Tree
-	name string
-	key  string
 	addr addr.Addr
+	key  string
 }
 
-// child gives the place of base below p. fi is what Stat gave for it, or nil.
-func (p place) child(base string, fi fs.FileInfo) place {
-	name := p.tree.Join(p.name, base)
-	a := addr.Addr{Text: name, Path: name} // one string: there may be many thousands of places
-	if p.addr.Kind != addr.Local {
-		a = p.addr.Join(base)
+// name is the name of p in its tree.
+func (p place) name() string { return p.addr.Name() }
+
+// stat describes what is at p, nil if there is nothing.
+func (p place) stat() (fs.FileInfo, error) {
+	fi, err := p.tree.Stat(p.name())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	return place{p.tree, name, p.tree.ChildKey(p.key, base, fi), a}
+	return fi, err
 }
 
-// fail is an error of one operand.
-func fail(a addr.Addr, err error) error {
-	return &fs.PathError{Op: "access", Path: a.Text, Err: err}
+// child returns the place of base in the directory p, and what is there, nil if nothing.
+func (p place) child(base string) (place, fs.FileInfo, error) {
+	c := place{tree: p.tree, addr: p.addr.Join(base)}
+	fi, err := c.stat()
+	c.key = p.tree.Key(p.key, base, fi)
+	return c, fi, err
 }
 
-// errWhole is the cause for the address of an image where a file is wanted.
-func errWhole(a addr.Addr) error {
-	return fmt.Errorf("this is the image itself (%s/ is the root directory of its boot partition)", a)
+// newChild returns the place of base in the directory p, where nothing is yet.
+func (p place) newChild(base string) place {
+	return place{p.tree, p.addr.Join(base), p.tree.Key(p.key, base, nil)}
 }
 
 // Parse reads an address that may name a file or directory: not a whole image.
 func Parse(text string) (addr.Addr, error) {
 	a, err := addr.Parse(text, image.IsFile)
 	if err == nil && a.Kind == addr.Whole {
-		err = fail(a, errWhole(a))
+		return a, failure(a, fmt.Errorf("this is the image itself (%s/ is the root directory of its boot partition)", a))
 	}
 	return a, err
 }
 
-func isBlock(fi fs.FileInfo) bool {
-	return fi.Mode().Type() == fs.ModeDevice
-}
+// errInUse is fat.ErrInUse and the way out.
+var errInUse = fmt.Errorf("%w; --force writes all the same", fat.ErrInUse)
 
-var (
-	errNotDir = fat.ErrNotDir
-	errIsDir  = fat.ErrIsDir
-	// errInUse is fat.ErrInUse and the way out.
-	errInUse = fmt.Errorf("%w; --force writes all the same", fat.ErrInUse)
-)
+// failure is err as that of the operand a. It is the one place where what a tree below
+// says of its half of the address is swapped for the address; nil stays nil.
+func failure(a addr.Addr, err error) error { return failureOf(a.Text, err) }
 
-// split undoes errors.Join.
-func split(err error) []error {
+func failureOf(text string, err error) error {
 	if err == nil {
 		return nil
 	}
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var errs []error
-	for _, err := range joined.Unwrap() {
-		errs = append(errs, split(err)...)
-	}
-	if errors.Join(errs...).Error() != err.Error() { // fmt.Errorf with two %w
-		return []error{err}
-	}
-	return errs
+	return &addr.Error{Text: text, Err: cause(err)}
 }
 
-// locate says where err, met in writing the tree that a is in, happened: a itself,
-// unless the error has a path.
-func locate(a addr.Addr, err error) error {
+// cause is err without operation and path, in the words of errno(3).
+func cause(err error) error {
+	switch e := err.(type) {
+	case *fs.PathError:
+		return cause(e.Err)
+	case *os.LinkError:
+		return cause(e.Err)
+	case *os.SyscallError:
+		return cause(e.Err)
+	}
+	switch err {
+	case fs.ErrNotExist:
+		return syscall.ENOENT
+	case fs.ErrExist:
+		return syscall.EEXIST
+	case fs.ErrInvalid:
+		return syscall.EINVAL
+	case io.ErrUnexpectedEOF:
+		return errEnd
+	}
+	return err
+}
+
+var errEnd = errors.New("unexpected end of file")
+
+// located is err, met in writing the tree that a is in, as the failure of the address
+// where it happened: a itself, unless err has a path.
+func located(a addr.Addr, err error) error {
 	pe := (*fs.PathError)(nil)
 	switch {
 	case !errors.As(err, &pe):
-		return fail(a, err)
+		return failure(a, err)
 	case a.Kind == addr.Local:
-		return pe
+		return failureOf(pe.Path, pe)
 	}
 	a.Path = "/"
-	return &fs.PathError{Op: pe.Op, Path: a.Join(pe.Path).String(), Err: pe.Err}
+	return failureOf(a.Join(pe.Path).String(), pe)
+}
+
+// joined returns the errors that err, made by errors.Join if there are several, joins.
+func joined(err error) []error {
+	if list, ok := err.(interface{ Unwrap() []error }); ok {
+		return list.Unwrap()
+	}
+	return []error{err}
 }

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package tool
+
+import (
+	"io"
+
+	"github.com/urfave/cli/v2"
+)
+
+// Env is what a command hands over of its process to the packages that do its work.
+type Env struct{ c *cli.Context }
+
+// EnvOf returns the Env of the command that runs.
+func EnvOf(c *cli.Context) Env { return Env{c} }
+
+// Stdin is the standard input of the command.
+func (e Env) Stdin() io.Reader { return e.c.App.Reader }
+
+// Stdout is the standard output of the command.
+func (e Env) Stdout() io.Writer { return e.c.App.Writer }
+
+// Waiting returns Waiting of the command.
+func (e Env) Waiting(image string) func() { return Waiting(e.c, image) }
+
+// Warn prints a Note.
+func (e Env) Warn(format string, args ...any) { Note(e.c, format, args...) }
+
+// OnSignal is OnSignal.
+func (Env) OnSignal(tidy func()) (done func()) { return OnSignal(tidy) }
+
+// Waiting returns the function that says, once, that the command waits for the lock of
+// the image at path.
+func Waiting(c *cli.Context, path string) func() {
+	said := false
+	return func() {
+		if !said {
+			said = true
+			Note(c, "waiting for the lock of %s", path)
+		}
+	}
+}

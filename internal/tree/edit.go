@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package tree
+
+import (
+	"errors"
+	"fmt"
+
+	"nobodd/internal/addr"
+	"nobodd/internal/fat"
+	"nobodd/internal/image"
+)
+
+// edit changes what one image holds, which is locked for that: the names in its volumes.
+type edit struct {
+	env     Env
+	opt     fat.TxOptions
+	images  *images
+	volumes []*volumeEdit
+	errs    []error
+}
+
+// volumeEdit is what an edit changes in one volume, in one transaction.
+type volumeEdit struct {
+	*volume
+	root    addr.Addr
+	opt     fat.TxOptions
+	tx      *fat.Tx // nil until begin
+	changed bool    // something is planned
+	lines   []string
+	done    bool
+}
+
+// editImages has plan called with each operand, all of them in images, and makes what it
+// planned. The images are locked one after another, in the order of their first operands.
+// What concerns one operand does not keep the others from being done; the error joins all
+// that went wrong.
+func editImages(env Env, opt fat.TxOptions, operands []addr.Addr, plan func(*edit, addr.Addr)) error {
+	var order []string
+	byImage := map[string][]addr.Addr{}
+	for _, a := range operands {
+		key := image.Key(a.Image)
+		if byImage[key] == nil {
+			order = append(order, key)
+		}
+		byImage[key] = append(byImage[key], a)
+	}
+	var errs []error
+	for _, key := range order {
+		e := &edit{env: env, opt: opt, images: newImages(env)}
+		e.run(byImage[key], plan)
+		errs = append(errs, e.errs...)
+	}
+	return errors.Join(errs...)
+}
+
+// run edits the image of all the operands.
+func (e *edit) run(operands []addr.Addr, plan func(*edit, addr.Addr)) {
+	e.images.want(operands[0], image.Write)
+	e.images.open()
+	for _, a := range operands {
+		plan(e, a)
+	}
+	for _, v := range e.volumes {
+		e.commit(v)
+	}
+	if err := e.images.close(); err != nil {
+		e.errs = append(e.errs, err)
+	}
+	for _, v := range e.volumes {
+		v.print(e.env)
+	}
+}
+
+func (e *edit) fail(a addr.Addr, err error) { e.errs = append(e.errs, failure(a, err)) }
+
+// volume returns the edit of the volume that a is in.
+func (e *edit) volume(a addr.Addr) (*volumeEdit, error) {
+	v, err := e.images.volume(a)
+	if err != nil {
+		return nil, err
+	}
+	for _, ve := range e.volumes {
+		if ve.volume == v {
+			return ve, nil
+		}
+	}
+	a.Path = "/"
+	ve := &volumeEdit{volume: v, root: a, opt: e.opt}
+	e.volumes = append(e.volumes, ve)
+	return ve, nil
+}
+
+// begin starts the transaction of the volume, if it is not yet.
+func (v *volumeEdit) begin() (err error) {
+	if v.tx == nil {
+		v.tx, err = v.volume.begin(v.opt)
+	}
+	return err
+}
+
+// note notes a line that is to be printed once the changes are made.
+func (v *volumeEdit) note(format string, args ...any) {
+	v.lines = append(v.lines, fmt.Sprintf(format, args...))
+}
+
+// commit makes what was planned for one volume.
+func (e *edit) commit(v *volumeEdit) {
+	if !v.changed {
+		return
+	}
+	if err := v.tx.Commit(); err != nil {
+		e.errs = append(e.errs, located(v.root, err))
+		return
+	}
+	v.done = true
+}
+
+// print prints what was done, now that no lock is held: whoever reads it may want the lock.
+func (v *volumeEdit) print(env Env) {
+	if !v.done {
+		return
+	}
+	for _, line := range v.lines {
+		fmt.Fprintln(env.Stdout(), line)
+	}
+}
