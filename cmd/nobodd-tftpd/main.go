@@ -76,15 +76,19 @@ func level(c *cli.Context) slog.Level {
 	return slog.LevelInfo
 }
 
+// check names all that is wrong, in the configuration and then in the images of its boards.
 func check(c *cli.Context, load func() (*config.Config, error)) error {
-	cfg, err := load()
-	if err != nil {
-		return err
+	cfg, _ := load() // its error are the mistakes
+	for _, text := range cfg.Warnings {
+		tool.Note(c, "warning: %s", text)
 	}
-	if len(cfg.Boards) == 0 {
+	for _, m := range cfg.Mistakes {
+		tool.Report(c, m)
+	}
+	if len(cfg.Boards) == 0 && len(cfg.LeftOut) == 0 {
 		tool.Note(c, "no boards in the configuration")
 	}
-	return bootd.Check(c.App.Writer, cfg)
+	return bootd.Check(c.App.Writer, cfg, func(text string) { tool.Note(c, "warning: %s", text) })
 }
 
 // overrides is what the command line says of the configuration.
@@ -110,29 +114,24 @@ func readOverrides(c *cli.Context) (*overrides, error) {
 		}
 		o.port = &port
 	}
-	for _, s := range c.StringSlice("board") {
-		b, err := config.ParseBoard(s)
-		if err != nil {
-			return nil, wrongValue("--board", err)
-		}
-		o.boards = append(o.boards, b)
+	boards, err := config.ParseBoards(c.StringSlice("board"))
+	if err != nil {
+		return nil, wrongValue("--board", err)
 	}
+	o.boards = boards
 	return &o, nil
 }
 
 func wrongValue(option string, err error) error { return tool.Usagef("%s: %w", option, err) }
 
-// load reads the configuration with the overrides in it.
+// load reads the configuration with the overrides in it; see config.Load.
 func (o *overrides) load(file string) (*config.Config, error) {
 	cfg, err := config.Load(file, o.boards...)
-	if err != nil {
-		return nil, err
-	}
 	if o.listen != "" {
 		cfg.Listen = o.listen
 	}
 	if o.port != nil {
 		cfg.Port = *o.port
 	}
-	return cfg, nil
+	return cfg, err
 }

@@ -252,21 +252,34 @@ func TestReload(t *testing.T) {
 	p.wait("configuration reloaded, 3 boards")
 	wantServed(t, port, "2/config.txt")
 
-	write(first + "[board:4]\nimage = " + image + "\npartitoin = 1\n")
+	write(strings.ReplaceAll(first, "[board:1]", "[board:1]\npartitoin = 1") + "[board:4]\nimage = " + image + "\n[board:5]\nip = x\n")
 	p.signal(syscall.SIGHUP)
-	p.wait(`configuration not reloaded, the old one stays: ` + conf + `:8: unknown key "partitoin" in [board:4]`)
-	wantServed(t, port, "2/config.txt")
+	p.wait(conf + `:5: unknown key "partitoin" in [board:1]; board 00000001 stays as it was`)
+	p.wait(conf + `:10: ip: "x" is not an IP address; board 00000005 is left out`)
+	p.wait("configuration reloaded, 3 boards")
+	wantServed(t, port, "1/config.txt")
+	wantServed(t, port, "4/config.txt")
+	if answer, _ := ask(t, client(t), port, "2/config.txt"); answer != notFound {
+		t.Errorf("answer %q", answer)
+	}
+
+	write(first + "[tftp]\nprot = 1\n")
+	p.signal(syscall.SIGHUP)
+	p.wait(conf + `:7: unknown key "prot" in [tftp]`)
+	p.wait("configuration not reloaded, all stays as it was")
+	wantServed(t, port, "4/config.txt")
 
 	if err := os.Remove(conf); err != nil {
 		t.Fatal(err)
 	}
 	p.signal(syscall.SIGHUP)
-	p.wait("configuration not reloaded, the old one stays: open " + conf + ": no such file or directory")
+	p.wait(conf + ": no such file or directory")
+	p.wait("configuration not reloaded, all stays as it was")
 	wantServed(t, port, "1/config.txt")
 
 	write("[tftp]\nlisten = ::1\nport = 0\n")
 	p.signal(syscall.SIGHUP)
-	p.wait("a new listen or port in the configuration needs a restart")
+	p.wait("a new listen, port or ports in the configuration needs a restart")
 	p.wait("configuration reloaded, 1 board")
 	wantServed(t, port, "3/config.txt")
 	if answer, _ := ask(t, client(t), port, "1/config.txt"); answer != notFound {

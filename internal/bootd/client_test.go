@@ -50,9 +50,12 @@ type memory struct {
 	io.ReaderAt
 	size   int64
 	closed func()
+	now    error // of Unchanged
 }
 
 func (m *memory) Size() int64 { return m.size }
+
+func (m *memory) Unchanged() error { return m.now }
 
 func (m *memory) Close() error {
 	if m.closed != nil {
@@ -359,4 +362,11 @@ func noise(n int) []byte {
 		b[i] = byte(x >> 24)
 	}
 	return b
+}
+
+func writeFile(t testing.TB, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
 }

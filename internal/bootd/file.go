@@ -6,8 +6,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"path"
 	"strings"
+	"syscall"
 
 	"nobodd/internal/config"
 	"nobodd/internal/fat"
@@ -19,22 +19,9 @@ type file interface {
 	io.ReaderAt
 	io.Closer
 	Size() int64 // bytes
-}
-
-// splitName reads what a board asks for: its serial number, and a path in its boot
-// partition as io/fs wants it. Slashes in front do not count; "." and ".." are resolved
-// lexically and end at the root.
-func splitName(name string) (serial config.Serial, inside string, ok bool) {
-	first, rest, slash := strings.Cut(strings.TrimLeft(name, "/"), "/")
-	serial, err := config.ParseSerial(first)
-	if err != nil || !slash {
-		return 0, "", false
-	}
-	inside = path.Clean("/" + rest)[1:]
-	if inside == "" {
-		inside = "."
-	}
-	return serial, inside, true
+	// Unchanged returns errChanged if the file is not any more what it was when it was opened. Asked after
+	// the last byte was read, it says whether what was read is the file as it was at one moment.
+	Unchanged() error
 }
 
 // openFile opens the file name in the board's partition as the image is now. The error is
@@ -44,35 +31,43 @@ func openFile(b config.Board, name string) (file, error) {
 	if err != nil {
 		return nil, &failure{b.Image, err}
 	}
-	f, err := openIn(im, b, name)
+	f, err := openIn(im, b.Partition, name)
 	if err != nil {
 		im.Close()
-		return nil, err
+		return nil, served(b.Image, err)
 	}
-	return &imageFile{f, im}, nil
+	f.image = b.Image
+	return f, nil
 }
 
 // maxElements is how many elements of a path package fat follows.
 const maxElements = 128
 
-func openIn(im *image.Image, b config.Board, name string) (*fat.File, error) {
+// openIn opens the file name of a partition. Each call reads the image anew.
+func openIn(im *image.Image, partition int, name string) (*imageFile, error) {
 	if strings.Count(name, "/") >= maxElements {
-		return nil, errNotFound
+		return nil, fs.ErrNotExist
 	}
-	vol, _, err := im.Volume(b.Partition)
+	vol, num, err := im.Volume(partition)
 	if err != nil {
-		return nil, &failure{b.Image, err}
+		return nil, err
 	}
 	f, err := vol.OpenFile(name)
-	switch {
-	case err == nil:
-		return f, nil
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fat.ErrNotDir), errors.Is(err, fs.ErrInvalid):
-		return nil, errNotFound
-	case errors.Is(err, fat.ErrIsDir):
-		return nil, errNotFile
+	if err != nil {
+		return nil, err
 	}
-	return nil, &failure{b.Image, err}
+	return &imageFile{File: f, im: im, partition: num, name: name}, nil
+}
+
+// served turns the error of openIn into what the client and the log are told.
+func served(image string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fat.ErrNotDir), errors.Is(err, fs.ErrInvalid):
+		return errNotFound
+	case errors.Is(err, fat.ErrIsDir):
+		return errNotFile
+	}
+	return &failure{image, err}
 }
 
 // failure is why a file that may be there cannot be served: for the log, not for the client.
@@ -93,7 +88,23 @@ func (f *failure) Unwrap() error { return f.err }
 // imageFile is a file that keeps its image open.
 type imageFile struct {
 	*fat.File
-	im *image.Image
+	im        *image.Image
+	image     string // its path, for the log
+	partition int
+	name      string
+}
+
+// Unchanged looks the file up again in the image that was opened, whatever its path leads to now. A file
+// system that is damaged now was being written: the file counts as changed. A device that fails is another matter.
+func (f *imageFile) Unchanged() error {
+	now, err := openIn(f.im, f.partition, f.name)
+	if err == nil && f.Same(now.File) {
+		return nil
+	}
+	if errno := syscall.Errno(0); errors.As(err, &errno) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return &failure{f.image, err}
+	}
+	return errChanged
 }
 
 func (f *imageFile) Close() error { return errors.Join(f.File.Close(), f.im.Close()) }

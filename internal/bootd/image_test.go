@@ -402,26 +402,6 @@ func TestImages(t *testing.T) {
 	}
 }
 
-// TestUnknownBoard: the section to add is logged once a serial number.
-func TestUnknownBoard(t *testing.T) {
-	d := serving(t, nil)
-	for range 3 {
-		for _, name := range []string{"bd989ae1/config.txt", "0c8f7e5cbd989ae1/start.elf"} {
-			c := d.client(t)
-			c.send(c.server, rrq(name, "octet"))
-			c.want("ERROR 1 file not found")
-		}
-	}
-	c := d.client(t)
-	c.send(c.server, rrq("config.txt", "octet"))
-	c.want("ERROR 1 file not found")
-	waitIdle(t, d)
-	want := "warning: no board bd989ae1 in the configuration (127.0.0.1 asks for it); to serve it add\n[board:bd989ae1]\nimage = /path/to/its/image.img\n"
-	if text := d.log.text(); strings.Count(text, want) != 1 || strings.Count(text, "warning") != 1 {
-		t.Errorf("log:\n%swant once\n%s", text, want)
-	}
-}
-
 // TestLogNames: nothing in a name can fake a line of the log or reach a terminal.
 func TestLogNames(t *testing.T) {
 	d := start(t, board("none"))

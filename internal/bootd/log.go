@@ -18,14 +18,14 @@ import (
 
 	"github.com/dustin/go-humanize"
 
-	"nobodd/internal/config"
 	"nobodd/internal/tftp"
 )
 
 // event is a request that has ended.
 type event struct {
 	client  netip.AddrPort
-	board   string // "" if the request names none
+	board   string // who asks, see asked.who
+	served  bool   // it is a board of the configuration that may ask
 	file    string
 	bytes   int64 // sent
 	size    int64 // of the file; 0 if it was not opened
@@ -72,6 +72,8 @@ func (e *event) outcome() (level slog.Level, word, text string) {
 		return slog.LevelInfo, "aborted", fmt.Sprintf("%s: %v", after, err)
 	case errors.Is(err, errSuperseded):
 		return slog.LevelDebug, "aborted", fmt.Sprintf("%s: %v", after, err)
+	case errors.Is(err, errChanged):
+		return slog.LevelWarn, "changed", after + ": it changed while it was sent"
 	case errors.Is(err, tftp.ErrTimeout):
 		return slog.LevelWarn, "timeout", fmt.Sprintf("%s: %v", after, err)
 	case errors.Is(err, errNotFound):
@@ -121,34 +123,6 @@ func quoted(s string) string {
 	return s
 }
 
-// unknownBoard is what there is to say to whoever forgot a board: the section to add.
-func unknownBoard(serial config.Serial, client netip.Addr) string {
-	return fmt.Sprintf("no board %s in the configuration (%s asks for it); to serve it add\n[board:%[1]s]\nimage = /path/to/its/image.img", serial, client)
-}
-
-// strangers remembers which unknown boards were seen.
-type strangers struct {
-	mu   sync.Mutex
-	seen map[config.Serial]bool
-}
-
-// maxStrangers bounds what can be made to be remembered. After that many, no more are
-// called new.
-const maxStrangers = 1000
-
-func (s *strangers) firstSeen(serial config.Serial) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.seen[serial] || len(s.seen) >= maxStrangers {
-		return false
-	}
-	if s.seen == nil {
-		s.seen = map[config.Serial]bool{}
-	}
-	s.seen[serial] = true
-	return true
-}
-
 // sometimes is true once in a while.
 type sometimes struct{ last time.Time }
 
@@ -192,7 +166,7 @@ type handler struct {
 // Enabled tells whether anything of that level is written.
 func (h *handler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level.Level() }
 
-// Handle writes r. A text of several lines goes on as it is after the first.
+// Handle writes r as one line: to the journal a second one would be another record.
 func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	var b strings.Builder
 	if !h.plain {
@@ -201,15 +175,14 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	if !h.journal && r.Level != slog.LevelInfo {
 		b.WriteString(levelName(r.Level) + ": ")
 	}
-	b.WriteString(r.Message)
+	b.WriteString(printable(r.Message))
 	r.Attrs(func(a slog.Attr) bool {
 		b.WriteString(" " + a.Key + "=" + quoted(a.Value.String()))
 		return true
 	})
 	text := b.String()
 	if h.journal {
-		prefix := priority(r.Level)
-		text = prefix + strings.ReplaceAll(text, "\n", "\n"+prefix)
+		text = priority(r.Level) + text
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

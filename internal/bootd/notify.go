@@ -10,10 +10,10 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// notifier tells a service manager how the daemon is, as sd_notify(3) has it. Without
+// notifier tells a service manager how the daemon is, as sd_notify(3) describes. Without
 // NOTIFY_SOCKET it does nothing.
 type notifier struct {
-	status string // told last
+	status status // told last
 	tick   *time.Ticker
 }
 
@@ -33,9 +33,9 @@ func (n *notifier) say(state string) {
 	_, _ = daemon.SdNotify(false, state)
 }
 
-func (n *notifier) ready(boards, running int) {
-	n.status = status(boards, running)
-	n.say(daemon.SdNotifyReady + "\nSTATUS=" + n.status)
+func (n *notifier) ready(s status) {
+	n.status = s
+	n.say(daemon.SdNotifyReady + "\nSTATUS=" + s.String())
 }
 
 func (n *notifier) reloading() {
@@ -45,15 +45,30 @@ func (n *notifier) reloading() {
 func (n *notifier) stopping() { n.say(daemon.SdNotifyStopping) }
 
 // update tells the status if it has changed.
-func (n *notifier) update(boards, running int) {
-	if s := status(boards, running); s != n.status {
+func (n *notifier) update(s status) {
+	if s != n.status {
 		n.status = s
-		n.say("STATUS=" + s)
+		n.say("STATUS=" + s.String())
 	}
 }
 
-func status(boards, running int) string {
-	return fmt.Sprintf("%s, %s running", count(boards, "board"), count(running, "transfer"))
+// status is how the daemon is.
+type status struct {
+	boards, running int
+	strangers       int    // that came after those that are remembered
+	mistake         string // the first one in the configuration read last, "" if there is none
+}
+
+// String returns the status as one line of UTF-8, which is what systemd takes.
+func (s status) String() string {
+	text := fmt.Sprintf("%s, %s running", count(s.boards, "board"), count(s.running, "transfer"))
+	if s.strangers > 0 {
+		text += fmt.Sprintf(", %s after the first %d", count(s.strangers, "stranger"), maxStrangers)
+	}
+	if s.mistake != "" {
+		text += "; configuration: " + s.mistake
+	}
+	return printable(text)
 }
 
 func count(n int, what string) string {

@@ -7,6 +7,7 @@ import "nobodd/internal/tftp"
 // The ERROR packets that clients get. Their texts are fixed: they tell nothing of the server.
 var (
 	errUnreadable = &tftp.Refusal{Code: tftp.CodeOther, Text: "cannot read file"}
+	errChanged    = &tftp.Refusal{Code: tftp.CodeOther, Text: "file changed"}
 	errBusy       = &tftp.Refusal{Code: tftp.CodeOther, Text: "too many transfers"}
 	errStopping   = &tftp.Refusal{Code: tftp.CodeOther, Text: "server is stopping"}
 	errServer     = &tftp.Refusal{Code: tftp.CodeOther, Text: "server error"}

@@ -19,9 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"nobodd/internal/addr"
 	"nobodd/internal/config"
-	"nobodd/internal/testimg"
 	"nobodd/internal/tftp"
 )
 
@@ -65,6 +63,7 @@ func (m *manager) want(pattern string) {
 // running is a daemon with a configuration that a test changes.
 type running struct {
 	log    *logs
+	daemon *Daemon
 	reload chan os.Signal
 	stop   context.CancelFunc
 	ended  chan error
@@ -79,14 +78,17 @@ func runDaemon(t *testing.T, cfg *config.Config) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{log: newLogs(t), reload: make(chan os.Signal, 1), stop: cancel, ended: make(chan error, 1), cfg: cfg}
-	d := Daemon{Load: r.load, Log: slog.New(r.log), Reload: r.reload}
-	go func() { r.ended <- d.Run(ctx) }()
+	r.daemon = &Daemon{Load: r.load, Log: slog.New(r.log), Reload: r.reload}
+	go func() { r.ended <- r.daemon.Run(ctx) }()
 	t.Cleanup(cancel)
 	line := r.log.wait(t, 1, "listening on ")
 	addr, _, _ := strings.Cut(strings.TrimPrefix(line, "listening on "), ",")
 	r.addr = netip.MustParseAddrPort(addr)
 	return r
 }
+
+// server is the daemon's once it listens.
+func (r *running) server() *Server { return r.daemon.server }
 
 func (r *running) load() (*config.Config, error) {
 	r.mu.Lock()
@@ -138,14 +140,28 @@ func TestManager(t *testing.T) {
 
 	more := board(path)
 	more.Boards[1] = config.Board{Serial: 1, Image: path, Partition: 1}
+	more.Files = []string{"nobodd.conf"}
 	r.set(more, nil)
 	m.want(`RELOADING=1\nMONOTONIC_USEC=[0-9]+`)
 	m.want(`READY=1\nSTATUS=2 boards, 0 transfers running`)
 
 	r.set(nil, errors.New("nobodd.conf:3: no\nnobodd.conf:4: never"))
 	m.want(`RELOADING=1\nMONOTONIC_USEC=[0-9]+`)
+	m.want(`READY=1\nSTATUS=2 boards, 0 transfers running; configuration: nobodd\.conf:3: no`)
+	r.log.wait(t, 1, "error: nobodd.conf:3: no\n")
+	r.log.wait(t, 1, "error: nobodd.conf:4: never\n")
+	r.log.wait(t, 1, "error: configuration not reloaded, all stays as it was\n")
+
+	r.set(configured(t, "[board:89025d75]\nimage="+path+"\n[board:2]\nip=x"), nil)
+	m.want(`RELOADING=1\nMONOTONIC_USEC=[0-9]+`)
+	m.want(`READY=1\nSTATUS=1 board, 0 transfers running; configuration: /\S+/nobodd\.conf:4: ip: "x" is not an IP address`)
+	for i := range maxStrangers + 7 {
+		r.server().strange.First(fmt.Sprint(i))
+	}
+	m.want(`STATUS=1 board, 0 transfers running, 7 strangers after the first 1000; configuration: .*`)
+	r.set(more, nil)
+	m.want(`RELOADING=1\nMONOTONIC_USEC=[0-9]+`)
 	m.want(`READY=1\nSTATUS=2 boards, 0 transfers running`)
-	r.log.wait(t, 1, "error: configuration not reloaded, the old one stays: nobodd.conf:3: no; nobodd.conf:4: never\n")
 
 	r.stop()
 	m.want(`STOPPING=1`)
@@ -168,7 +184,7 @@ func TestReload(t *testing.T) {
 		Boards: map[config.Serial]config.Board{1: {Serial: 1, Image: path, Partition: 1}},
 	}
 	r.set(after, nil)
-	r.log.wait(t, 1, "warning: a new listen or port in the configuration needs a restart\n")
+	r.log.wait(t, 1, "warning: a new listen, port or ports in the configuration needs a restart\n")
 	r.log.wait(t, 1, "configuration reloaded, 1 board\n")
 
 	c := r.client(t)
@@ -182,7 +198,8 @@ func TestReload(t *testing.T) {
 	c.reply(opError, 0, "\x00")
 
 	r.set(nil, errors.New("nobodd.conf is gone"))
-	r.log.wait(t, 1, "error: configuration not reloaded")
+	r.log.wait(t, 1, "error: nobodd.conf is gone\n")
+	r.log.wait(t, 1, "error: configuration not reloaded, all stays as it was\n")
 	var all sync.WaitGroup
 	for _, c := range clients {
 		c.ack(0)
@@ -201,6 +218,82 @@ func TestReload(t *testing.T) {
 	r.log.wait(t, 1, "warning: no boards in the configuration: there is nothing to serve\n")
 	r.stop()
 	r.wantEnd(t)
+}
+
+// TestMistakesCostWhatTheyConcern: the boards without one are served, and after a reload those with one as before.
+func TestMistakesCostWhatTheyConcern(t *testing.T) {
+	path, _ := ubuntu(t)
+	conf := func(text string) *config.Config {
+		return configured(t, "[tftp]\nlisten=127.0.0.1\nport=0\n"+strings.ReplaceAll(text, "IMAGE", path))
+	}
+	r := runDaemon(t, conf("[board:1]\nimage=IMAGE\nprefix=one\n[board:2]\nimage=IMAGE\nip=127.0.0.\n[board:x]\n"))
+	r.log.wait(t, 1, `nobodd.conf:9: ip: "127.0.0." is not an IP address; board 00000002 is left out`+"\n")
+	r.log.wait(t, 1, `nobodd.conf:10: [board:x]: "x" is no serial number (1 to 16 hexadecimal digits); that is left out`+"\n")
+	want := func(name, want string) {
+		t.Helper()
+		c := r.client(t)
+		c.send(c.server, rrq(name, "octet"))
+		c.want(want)
+		c.reply(opError, 0, "enough\x00")
+	}
+	const served, missing = "DATA 1 of 498 bytes", "ERROR 1 file not found"
+	want("1/config.txt", served)
+	want("2/config.txt", missing)
+
+	r.set(conf("[board:1]\nimage=/none\nport=1\n[board:2]\nimage=IMAGE\nip=127.0.0.2\n[board:3]\nimage=IMAGE\n"), nil)
+	r.log.wait(t, 1, `nobodd.conf:6: unknown key "port" in [board:1]; board 00000001 stays as it was`+"\n")
+	r.log.wait(t, 1, "configuration reloaded, 3 boards\n")
+	want("1/config.txt", served)
+	want("one/config.txt", served)
+	want("2/config.txt", "ERROR 2 access denied")
+	want("3/config.txt", served)
+
+	r.set(conf("[board:1]\nport=1\n[board:2]\nport=1\n"), nil) // both as they were
+	r.log.wait(t, 1, "configuration reloaded, 2 boards\n")
+	want("one/config.txt", served)
+	want("2/config.txt", "ERROR 2 access denied")
+	want("3/config.txt", missing)
+
+	gone := conf("[board:9]\nimage=IMAGE\n")
+	gone.Files = nil
+	r.set(gone, nil)
+	r.log.wait(t, 1, "error: none of the configuration files is there any more\n")
+	r.log.wait(t, 1, "error: configuration not reloaded, all stays as it was\n")
+	want("one/config.txt", served)
+	r.stop()
+	r.wantEnd(t)
+}
+
+// TestRestartIsAskedForOnceAChange of listen, port or ports.
+func TestRestartIsAskedForOnceAChange(t *testing.T) {
+	r := runDaemon(t, configured(t, "[tftp]\nlisten=127.0.0.1\nport=0\n"))
+	warned, reloads := 0, 0
+	for _, tt := range []struct {
+		listen, port, ports string
+		warns               bool
+	}{
+		{"127.0.0.1", "0", "1000-1001", true},
+		{"127.0.0.1", "0", "1000-1001", false},
+		{"127.0.0.1", "1", "1000-1001", true},
+		{"127.0.0.2", "1", "1000-1001", true},
+		{"127.0.0.2", "1", "1000-1001", false},
+		{"127.0.0.1", "0", "", false}, // as it is
+		{"127.0.0.1", "1", "", true},
+	} {
+		text := "[tftp]\nlisten=" + tt.listen + "\nport=" + tt.port + "\n"
+		if tt.ports != "" {
+			text += "ports=" + tt.ports + "\n"
+		}
+		r.set(configured(t, text), nil)
+		reloads++
+		r.log.wait(t, reloads, "configuration reloaded, 0 boards\n")
+		if tt.warns {
+			warned++
+		}
+		if n := strings.Count(r.log.text(), "warning: a new listen, port or ports in the configuration needs a restart\n"); n != warned {
+			t.Errorf("%+v: %d warnings, want %d", tt, n, warned)
+		}
+	}
 }
 
 // wantOnceFree asks until there are not too many transfers.
@@ -339,30 +432,6 @@ func TestListenFamilies(t *testing.T) {
 	}
 }
 
-func TestCheck(t *testing.T) {
-	path, _ := ubuntu(t)
-	bare := testimg.FixtureFile(t, "fat16")
-	cfg := board(path)
-	cfg.Boards[1] = config.Board{Serial: 1, Image: bare, Partition: addr.Boot, IP: netip.MustParseAddr("192.168.0.5")}
-	cfg.Boards[2] = config.Board{Serial: 2, Image: "/nonesuch.img"}
-	cfg.Boards[3] = config.Board{Serial: 3, Image: path, Partition: 7}
-	cfg.Boards[4] = config.Board{Serial: 4, Image: path, Partition: 2}
-	var out strings.Builder
-	err := Check(&out, cfg)
-	wantOut := regexp.MustCompile(`^00000001: \Q` + bare + `\E:0: [0-9.]+MiB fat16 for 192\.168\.0\.5 only
-89025d75: \Q` + path + `\E:1: [0-9.]+MiB fat32
-$`)
-	if !wantOut.MatchString(out.String()) {
-		t.Errorf("printed\n%s", out.String())
-	}
-	want := "board 00000002: /nonesuch.img: no such image\n" +
-		"board 00000003: " + path + ": no partition 7 (the image has 1, 2)\n" +
-		"board 00000004: " + path + ": partition 2 holds no FAT file system"
-	if err == nil || err.Error() != want {
-		t.Errorf("got\n%v\nwant\n%s", err, want)
-	}
-}
-
 func TestNewLog(t *testing.T) {
 	dir := t.TempDir()
 	for _, tt := range []struct {
@@ -370,9 +439,9 @@ func TestNewLog(t *testing.T) {
 		stream func(f *os.File) string
 		want   string
 	}{
-		{"a terminal", func(*os.File) string { return "" }, `^\d{4}-\d\d-\d\dT\S+ one k=v\n\d{4}-\d\d-\d\dT\S+ warning: two\nlines k="a b"\n$`},
-		{"another stream", func(*os.File) string { return "1:2" }, `^one k=v\nwarning: two\nlines k="a b"\n$`},
-		{"the journal", stream, `^<6>one k=v\n<4>two\n<4>lines k="a b"\n$`},
+		{"a terminal", func(*os.File) string { return "" }, `^\d{4}-\d\d-\d\dT\S+ one k=v\n\d{4}-\d\d-\d\dT\S+ warning: two\\nlines k="a b"\n$`},
+		{"another stream", func(*os.File) string { return "1:2" }, `^one k=v\nwarning: two\\nlines k="a b"\n$`},
+		{"the journal", stream, `^<6>one k=v\n<4>two\\nlines k="a b"\n$`},
 	} {
 		f, err := os.Create(filepath.Join(dir, tt.name))
 		if err != nil {
@@ -414,20 +483,4 @@ func TestStory(t *testing.T) {
 	e.err = &tftp.ClientError{Code: 3, Text: "disk\nfull"}
 	e.log(slog.New(log))
 	log.wait(t, 1, `89025d75: start4.elf after 2.1MiB in 0.3s: client said "disk\nfull" (3) client=`)
-}
-
-// TestStrangers: an attacker cannot make us remember or log without end.
-func TestStrangers(t *testing.T) {
-	var s strangers
-	first := 0
-	for range 2 {
-		for i := range config.Serial(3 * maxStrangers) {
-			if s.firstSeen(i) {
-				first++
-			}
-		}
-	}
-	if first != maxStrangers {
-		t.Errorf("%d were new, want %d", first, maxStrangers)
-	}
 }

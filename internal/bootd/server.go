@@ -26,6 +26,7 @@ type Server struct {
 	log     *slog.Logger
 	open    func(config.Board, string) (file, error)
 	strange strangers
+	tell    teller
 	full    sometimes
 
 	mu      sync.Mutex
@@ -47,7 +48,9 @@ type transfer struct {
 
 // New makes a server. It writes to log one line a request.
 func New(cfg *config.Config, log *slog.Logger) *Server {
-	return &Server{log: log, open: openFile, cfg: cfg, live: map[netip.AddrPort]*transfer{}}
+	s := &Server{log: log, open: openFile, cfg: cfg, live: map[netip.AddrPort]*transfer{}}
+	s.tell = teller{log: log, after: quiet}
+	return s
 }
 
 // Configure puts another configuration in force for the requests to come, but for where
@@ -56,6 +59,7 @@ func (s *Server) Configure(cfg *config.Config) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cfg = cfg
+	s.strange.Forget()
 }
 
 // Running is the number of transfers running.
@@ -158,7 +162,7 @@ func (s *Server) begin(r *tftp.Request) (*transfer, error) {
 	if len(s.live) >= s.cfg.MaxTransfers || s.running >= 2*s.cfg.MaxTransfers {
 		return nil, errBusy
 	}
-	conn, err := s.conn.Accept(r, tftp.Ports{})
+	conn, err := s.conn.Accept(r, tftp.Ports{Low: uint16(s.cfg.Ports.Low), High: uint16(s.cfg.Ports.High)})
 	if err != nil {
 		return nil, err
 	}
@@ -199,19 +203,20 @@ func (s *Server) run(t *transfer) {
 		t.Refuse(why)
 	}
 	e.took = time.Since(start)
-	e.log(s.log)
+	s.tell.ended(&e)
 }
 
 // serve opens the file asked for and sends it.
 func (s *Server) serve(t *transfer, e *event) (err error) {
 	defer recovered(&err)
-	f, err := s.find(t.request, e)
+	cfg := s.config()
+	f, err := s.find(cfg, t.request, e)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	e.size, e.opening = f.Size(), true
-	p, err := t.Send(t.ctx, tftp.File{ReaderAt: f, Size: f.Size()})
+	p, err := t.Send(t.ctx, tftp.File{ReaderAt: f, Size: f.Size(), MaxBlock: cfg.MaxBlockSize, Last: f.Unchanged})
 	e.bytes, e.opening = p.Bytes, !p.Answered
 	if err == io.ErrUnexpectedEOF {
 		return errShort
@@ -250,37 +255,10 @@ func recovered(err *error) {
 	}
 }
 
-// find opens the file that a client asks for, if it may have it.
-func (s *Server) find(r *tftp.Request, e *event) (f file, err error) {
-	e.file = r.Name
-	serial, name, ok := splitName(r.Name)
-	if !ok {
-		return nil, errNotFound
-	}
-	e.board, e.file = serial.String(), name
-	board, ok := s.board(serial)
-	if !ok {
-		if s.strange.firstSeen(serial) {
-			s.log.Warn(unknownBoard(serial, r.Client.Addr()))
-		}
-		return nil, errNotFound
-	}
-	if board.IP.IsValid() && !sameClient(board.IP, r.Client.Addr()) {
-		return nil, errForbidden
-	}
-	return s.open(board, name)
-}
-
-func (s *Server) board(serial config.Serial) (config.Board, bool) {
+func (s *Server) config() *config.Config {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b, ok := s.cfg.Boards[serial]
-	return b, ok
-}
-
-// sameClient compares addresses. A link-local one without a zone is meant on any.
-func sameClient(want, got netip.Addr) bool {
-	return want == got || want.Zone() == "" && want == got.WithZone("")
+	return s.cfg
 }
 
 // farewell is how long a transfer that is broken off may take to tell its client.

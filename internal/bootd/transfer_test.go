@@ -265,7 +265,7 @@ func TestErrors(t *testing.T) {
 	})
 	for _, tt := range []struct{ request, want, log string }{
 		{string(rrq("89025d75/none", "octet", "tsize 0")), "ERROR 1 file not found", "debug: 89025d75: none not found client="},
-		{string(rrq("none", "octet")), "ERROR 1 file not found", "debug: -: none not found client="},
+		{string(rrq("none", "octet")), "ERROR 1 file not found", "debug: 00000002: none not found client="},
 		{string(rrq("89025d75/", "octet")), "ERROR 2 not a file", "warning: 89025d75: . refused: not a file client="},
 		{string(rrq("1/x", "octet")), "ERROR 2 access denied", "warning: 00000001: x refused: access denied client=127.0.0.1:"},
 		{string(rrq("2/x", "octet", "tsize 0")), "OACK tsize=1000", ""},

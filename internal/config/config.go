@@ -6,15 +6,9 @@ package config
 
 import (
 	"cmp"
-	"errors"
-	"io/fs"
+	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
-
-	"nobodd/internal/addr"
 )
 
 const (
@@ -26,23 +20,75 @@ const (
 	defaultMaxTransfers = 1000
 )
 
-// Config is a configuration, all of it checked.
+// Config is a configuration: what is right in it, and what is wrong.
 type Config struct {
-	Listen       string // an IP address, Stdin or Systemd
-	Port         int    // UDP port; 0 for one that is free
-	MaxTransfers int    // at a time
-	Boards       map[Serial]Board
+	Listen       string    // an IP address, Stdin or Systemd
+	Port         int       // UDP port; 0 for one that is free
+	Ports        PortRange // that replies leave from; the zero PortRange for any that is free
+	MaxTransfers int       // at a time
+	MaxBlockSize int       // largest block in bytes, at least 8; 0 for no such bound
+
+	Boards map[Serial]Board // those without a mistake; Default is one of them
+	// LeftOut holds the boards that a mistake keeps out of Boards.
+	LeftOut map[Serial]bool
+
+	Mistakes []Mistake // in the order they were found
+	Warnings []string  // of what was passed over
+	Files    []string  // main files that were read
 }
 
-// Board tells what to serve to one Raspberry Pi.
+// PortRange is a range of UDP ports, both ends included.
+type PortRange struct{ Low, High int }
+
+// Board says what to serve to one Raspberry Pi.
 type Board struct {
 	Serial    Serial
 	Image     string     // absolute path
 	Partition int        // 0 to addr.MaxPart, or addr.Boot
 	IP        netip.Addr // the only client served; the zero Addr for any. Never IPv4 mapped into IPv6
+	// Prefix holds the words that may stand for the serial number at the beginning of a request: in
+	// lower case, without slashes at their ends, with single ones inside.
+	Prefix   []string
+	Uncached Uncached
+
+	whole uint64 // the serial number as it was written, if longer than Serial; else 0
 }
 
-// Sorted gives the boards in the order of their serial numbers.
+// Uncached says whether an image is read past the page cache.
+type Uncached int
+
+const (
+	UncachedAuto Uncached = iota // if it is a block device
+	UncachedYes
+	UncachedNo
+)
+
+// Scope says what a Mistake costs.
+type Scope int
+
+const (
+	Everything Scope = iota // the configuration is not to be used
+	OneBoard                // Mistake.Board is left out
+	OneSection              // a section of no known board, or an included file, is left out
+)
+
+// Mistake is one thing that is wrong in the configuration. It is the error "FILE:LINE: cause".
+type Mistake struct {
+	File  string // or "--board"
+	Line  int    // from 1; 0 for the file as a whole
+	Text  string
+	Scope Scope
+	Board Serial // with OneBoard
+}
+
+func (m Mistake) Error() string {
+	if m.Line == 0 {
+		return m.File + ": " + m.Text
+	}
+	return fmt.Sprintf("%s:%d: %s", m.File, m.Line, m.Text)
+}
+
+// Sorted returns the boards in the order of their serial numbers, Default last.
 func (c *Config) Sorted() []Board {
 	boards := make([]Board, 0, len(c.Boards))
 	for _, b := range c.Boards {
@@ -52,118 +98,21 @@ func (c *Config) Sorted() []Board {
 	return boards
 }
 
-// Load reads file, or if it is "" the usual files in their order, those that are there,
-// then what they include, and then boards, as ParseBoard gives them. Later values win. The
-// error joins one "FILE:LINE: cause" for each mistake.
-func Load(file string, boards ...Board) (*Config, error) {
-	l := &loader{
-		cfg:    Config{Listen: defaultListen, Port: defaultPort, MaxTransfers: defaultMaxTransfers},
-		boards: map[Serial]*draft{},
-	}
-	if file != "" {
-		l.read(file)
-	} else {
-		for _, f := range files(os.Getenv) {
-			l.readIfThere(f)
+// Keep puts back those boards of old, the configuration before c, that a mistake keeps out of c. A
+// word of their prefix that c gives to another board stays with that.
+func (c *Config) Keep(old *Config) {
+	taken := map[string]bool{}
+	for _, b := range c.Boards {
+		for _, word := range b.Prefix {
+			taken[word] = true
 		}
 	}
-	l.readIncludes()
-	for _, b := range boards {
-		l.override(b)
-	}
-	l.finish()
-	if err := errors.Join(l.errs...); err != nil {
-		return nil, err
-	}
-	return &l.cfg, nil
-}
-
-// files gives the usual files, those that win last.
-func files(getenv func(string) string) []string {
-	list := []string{"/etc/nobodd/nobodd.conf", "/usr/local/etc/nobodd/nobodd.conf"}
-	dir := getenv("XDG_CONFIG_HOME")
-	if !filepath.IsAbs(dir) { // as the XDG specification wants it
-		home := getenv("HOME")
-		if !filepath.IsAbs(home) {
-			return list
+	for serial := range c.LeftOut {
+		b, ok := old.Boards[serial]
+		if !ok {
+			continue
 		}
-		dir = filepath.Join(home, ".config")
-	}
-	return append(list, filepath.Join(dir, "nobodd/nobodd.conf"))
-}
-
-// loader merges files into a configuration.
-type loader struct {
-	cfg        Config
-	boards     map[Serial]*draft
-	includeDir string // "" if no file names one
-	includeAt  position
-	included   bool // the files being read are included ones
-	errs       []error
-}
-
-// draft is a board whose sections may not all be read yet.
-type draft struct {
-	Board
-	at position // the section read last
-}
-
-func (l *loader) fail(err error) { l.errs = append(l.errs, err) }
-
-func (l *loader) readIfThere(file string) {
-	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
-		l.read(file)
-	}
-}
-
-func (l *loader) readIncludes() {
-	if l.includeDir == "" {
-		return
-	}
-	entries, err := os.ReadDir(l.includeDir) // sorted by name
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		l.fail(l.includeAt.errorf("includedir: %v", err))
-	}
-	l.included = true
-	for _, e := range entries {
-		if name := e.Name(); strings.HasSuffix(name, ".conf") && !strings.HasPrefix(name, ".") && !e.IsDir() {
-			l.read(filepath.Join(l.includeDir, name))
-		}
-	}
-}
-
-// board gives the draft of a board, a new one if nothing was read of it yet.
-func (l *loader) board(serial Serial) *draft {
-	d := l.boards[serial]
-	if d == nil {
-		d = &draft{Board: Board{Serial: serial, Partition: addr.Boot}}
-		l.boards[serial] = d
-	}
-	return d
-}
-
-// override puts the values that b gives in place of those of the files. An ip that b does
-// not give stays: to leave it out must not open the board to everyone.
-func (l *loader) override(b Board) {
-	d := l.board(b.Serial)
-	d.Image = b.Image
-	if b.Partition != addr.Boot {
-		d.Partition = b.Partition
-	}
-	if b.IP.IsValid() {
-		d.IP = b.IP
-	}
-}
-
-// finish checks what only the whole tells.
-func (l *loader) finish() {
-	l.cfg.Boards = make(map[Serial]Board, len(l.boards))
-	for serial, d := range l.boards {
-		l.cfg.Boards[serial] = d.Board
-	}
-	for _, b := range l.cfg.Sorted() {
-		if b.Image == "" {
-			l.fail(l.boards[b.Serial].at.errorf("board %s has no image", b.Serial))
-		}
+		b.Prefix = slices.DeleteFunc(slices.Clone(b.Prefix), func(word string) bool { return taken[word] })
+		c.Boards[serial] = b
 	}
 }

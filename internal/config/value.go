@@ -9,37 +9,43 @@ import (
 	"net/netip"
 	"os"
 	"os/user"
+	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"nobodd/internal/addr"
 )
+
+const minBlockSize = 8 // RFC 2348
 
 var (
 	errUnknownKey = errors.New("unknown key")
 	errEmpty      = errors.New("no value")
 )
 
-// Serial is what a bootloader sends of its board's serial number: the low 32 bits.
-type Serial uint32
-
-// String gives the 8 lower-case digits that a bootloader sends.
-func (s Serial) String() string { return fmt.Sprintf("%08x", uint32(s)) }
-
-// ParseSerial reads a serial number as /proc/cpuinfo or a bootloader prints it: 1 to 16
-// hexadecimal digits in any case, of which the last 8 count.
-func ParseSerial(s string) (Serial, error) {
-	n, err := strconv.ParseUint(s, 16, 64)
-	if err != nil || len(s) > 16 {
-		return 0, fmt.Errorf("%q is no serial number (1 to 16 hexadecimal digits)", s)
+// ParseBoards reads the values of --board, each SERIAL,IMAGE[,PART[,IP]]. A relative IMAGE is
+// relative to the working directory, and the parts in brackets may be empty.
+func ParseBoards(values []string) ([]Board, error) {
+	var boards []Board
+	whole := map[Serial]uint64{}
+	for _, s := range values {
+		b, err := parseBoard(s)
+		if err != nil {
+			return nil, err
+		}
+		if w := whole[b.Serial]; w != 0 && b.whole != 0 && w != b.whole {
+			return nil, errors.New(sameBoard(w, b.whole, b.Serial))
+		}
+		whole[b.Serial] = max(whole[b.Serial], b.whole)
+		boards = append(boards, b)
 	}
-	return Serial(n), nil
+	return boards, nil
 }
 
-// ParseBoard reads SERIAL,IMAGE[,PART[,IP]], the value of --board. A relative IMAGE is
-// relative to the working directory, and the parts in brackets may be empty.
-func ParseBoard(s string) (Board, error) {
+func parseBoard(s string) (b Board, err error) {
 	fields := strings.Split(s, ",")
 	if len(fields) < 2 || len(fields) > 4 {
 		return Board{}, fmt.Errorf("%q is not SERIAL,IMAGE[,PART[,IP]]", s)
@@ -49,8 +55,8 @@ func ParseBoard(s string) (Board, error) {
 	if err != nil {
 		return Board{}, err
 	}
-	b := Board{Partition: addr.Boot}
-	if b.Serial, err = ParseSerial(fields[0]); err != nil {
+	b.Partition = addr.Boot
+	if b.Serial, b.whole, err = parseSerial(fields[0]); err != nil {
 		return Board{}, err
 	}
 	if b.Image, err = parsePath(fields[1], dir); err != nil {
@@ -97,12 +103,22 @@ func ParsePort(s string) (int, error) {
 	return 0, fmt.Errorf("%q is neither a port number nor a service", s)
 }
 
-func parseMaxTransfers(s string) (int, error) {
-	const most = 1 << 20
-	if n, err := strconv.Atoi(s); isNumber(s) && err == nil && n >= 1 && n <= most {
+// parsePorts reads LOW-HIGH.
+func parsePorts(s string) (PortRange, error) {
+	low, high, _ := strings.Cut(s, "-")
+	l, err := parseNumber(strings.TrimSpace(low), 1, 65535)
+	h, err2 := parseNumber(strings.TrimSpace(high), 1, 65535)
+	if err != nil || err2 != nil || l > h {
+		return PortRange{}, fmt.Errorf("%q is not LOW-HIGH, two ports from 1 to 65535", s)
+	}
+	return PortRange{l, h}, nil
+}
+
+func parseNumber(s string, low, high int) (int, error) {
+	if n, err := strconv.Atoi(s); isNumber(s) && err == nil && n >= low && n <= high {
 		return n, nil
 	}
-	return 0, fmt.Errorf("%q is not a number from 1 to %d", s, most)
+	return 0, fmt.Errorf("%q is not a number from %d to %d", s, low, high)
 }
 
 func parsePartition(s string) (int, error) {
@@ -122,6 +138,40 @@ func parseIP(s string) (netip.Addr, error) {
 		return netip.Addr{}, fmt.Errorf("%q is not an IP address", s)
 	}
 	return ip.Unmap(), nil
+}
+
+func parseUncached(s string) (Uncached, error) {
+	switch strings.ToLower(s) {
+	case "auto":
+		return UncachedAuto, nil
+	case "yes":
+		return UncachedYes, nil
+	case "no":
+		return UncachedNo, nil
+	}
+	return 0, fmt.Errorf("%q is not auto, yes or no", s)
+}
+
+// parsePrefix reads words that white space or commas separate. A MAC address with colons is what a bootloader
+// sends with dashes.
+func parsePrefix(s string) ([]string, error) {
+	var words []string
+	for _, field := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
+		word := strings.ToLower(strings.Trim(path.Clean(field), "/"))
+		if word == "" || slices.ContainsFunc(strings.Split(field, "/"), func(e string) bool { return e == "." || e == ".." }) {
+			return nil, fmt.Errorf("%q is no beginning of a path", field)
+		}
+		if dashed := strings.ReplaceAll(word, ":", "-"); IsMAC(dashed) {
+			word = dashed
+		}
+		if !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	if len(words) == 0 {
+		return nil, errEmpty
+	}
+	return words, nil
 }
 
 // parsePath makes an absolute path of s, which may be relative to dir or begin with ~

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
 	"sort"
+	"time"
 )
 
 // copySize is how much File.WriteTo and a Tx read and write at a time.
@@ -87,6 +89,16 @@ func (f *File) Stat() (fs.FileInfo, error) {
 
 // Size is the size of the file in bytes.
 func (f *File) Size() int64 { return int64(f.e.d.size()) }
+
+// Same reports whether g, opened later, is f as it was opened: the directory entry is the same in all but the
+// date of last access, and so are the clusters that hold the file.
+func (f *File) Same(g *File) bool {
+	a, b := f.e.d, g.e.d
+	a.setAccessed(time.Time{})
+	b.setAccessed(time.Time{})
+	return a == b && slices.Equal(f.runs, g.runs) &&
+		f.v.dataStart == g.v.dataStart && f.v.clusterSize == g.v.clusterSize
+}
 
 // Close ends the use of the file.
 func (f *File) Close() error {

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package bootd
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"nobodd/internal/config"
+)
+
+const (
+	// quiet is how long a board asks for nothing before the story of its boot is told.
+	quiet = 10 * time.Second
+
+	// What is remembered must not grow with what is asked.
+	maxStories = 4096
+	maxMissing = 4096 // bytes of names in a story
+
+	shownNames = 20
+)
+
+// story is what a board asked for since it was quiet.
+type story struct {
+	board   string
+	client  netip.Addr
+	began   time.Time // the first request
+	last    time.Time // the last request or its end
+	running int
+	files   int
+	bytes   int64
+	missing []string // names, each once
+	names   int      // bytes in missing
+	more    int      // requests for names that were not remembered
+}
+
+// stories are the stories of all boards. They know no clock.
+type stories map[string]*story
+
+// storyKey tells boards apart: those of the default section by their address if they sent nothing else.
+func storyKey(e *event) string {
+	if e.board == config.Default.String() {
+		return e.client.Addr().String()
+	}
+	return e.board
+}
+
+// asked notes the beginning of a board's request.
+func (s stories) asked(e *event, now time.Time) {
+	b := s[storyKey(e)]
+	if b == nil {
+		if len(s) >= maxStories {
+			return
+		}
+		b = &story{board: e.board, began: now}
+		s[storyKey(e)] = b
+	}
+	b.client, b.last = e.client.Addr(), now
+	b.running++
+}
+
+// ended notes the end of a request that asked has seen.
+func (s stories) ended(e *event, now time.Time) {
+	b := s[storyKey(e)]
+	if b == nil || b.running == 0 {
+		return
+	}
+	b.running--
+	b.last = now
+	switch _, word, _ := e.outcome(); word {
+	case "sent":
+		b.files++
+		b.bytes += e.bytes
+	case "missing":
+		b.miss(shown(e.file))
+	}
+}
+
+func (b *story) miss(name string) {
+	switch {
+	case slices.Contains(b.missing, name):
+	case b.names+len(name) > maxMissing:
+		b.more++
+	default:
+		b.missing = append(b.missing, name)
+		b.names += len(name)
+	}
+}
+
+// over removes the boards that have been quiet since until, and returns those that fetched something, in
+// the order they began.
+func (s stories) over(until time.Time) []*story {
+	var list []*story
+	for key, b := range s {
+		if b.running > 0 || b.last.After(until) {
+			continue
+		}
+		delete(s, key)
+		if b.files > 0 {
+			list = append(list, b)
+		}
+	}
+	slices.SortFunc(list, func(a, b *story) int { return a.began.Compare(b.began) })
+	return list
+}
+
+// next returns when the first of the boards that are quiet became so. A board that is not becomes so by an end.
+func (s stories) next() (first time.Time, ok bool) {
+	for _, b := range s {
+		if b.running == 0 && (!ok || b.last.Before(first)) {
+			first, ok = b.last, true
+		}
+	}
+	return first, ok
+}
+
+// log writes the line for a boot.
+func (b *story) log(log *slog.Logger) {
+	seconds := b.last.Sub(b.began).Seconds()
+	text := fmt.Sprintf("%s: fetched %s, %s in %.1fs", b.board, count(b.files, "file"), size(b.bytes), seconds)
+	if len(b.missing) > 0 {
+		names := make([]string, 0, shownNames)
+		for _, name := range b.missing[:min(len(b.missing), shownNames)] {
+			names = append(names, quoted(name))
+		}
+		text += "; not there: " + strings.Join(names, ", ")
+	}
+	if more := max(len(b.missing)-shownNames, 0) + b.more; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	log.LogAttrs(context.Background(), slog.LevelInfo, text,
+		slog.String("client", b.client.String()),
+		slog.String("board", b.board),
+		slog.String("outcome", "booted"),
+		slog.Int("files", b.files),
+		slog.Int64("bytes", b.bytes),
+		slog.String("seconds", fmt.Sprintf("%.3f", seconds)))
+}
+
+// teller writes the line for each request, and the stories when their time has come.
+type teller struct {
+	log   *slog.Logger
+	after time.Duration // see quiet
+
+	mu      sync.Mutex
+	stories stories
+	timer   *time.Timer // nil while no board is quiet
+}
+
+// asked notes that a request of a board begins.
+func (t *teller) asked(e *event) {
+	e.served = true
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stories == nil {
+		t.stories = stories{}
+	}
+	t.stories.asked(e, time.Now())
+}
+
+// ended logs a request that has ended.
+func (t *teller) ended(e *event) {
+	e.log(t.log)
+	if !e.served {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stories.ended(e, time.Now())
+	t.wait()
+}
+
+// tell logs the stories that are over.
+func (t *teller) tell() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, b := range t.stories.over(time.Now().Add(-t.after)) {
+		b.log(t.log)
+	}
+	t.timer = nil
+	t.wait()
+}
+
+// wait has tell called when the next story may be over.
+func (t *teller) wait() {
+	if t.timer != nil {
+		return
+	}
+	if first, ok := t.stories.next(); ok {
+		t.timer = time.AfterFunc(time.Until(first.Add(t.after)), t.tell)
+	}
+}
