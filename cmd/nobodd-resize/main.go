@@ -115,6 +115,10 @@ func resize(c *cli.Context, r request) error {
 	if err != nil {
 		return err
 	}
+	for _, p := range ch.plan.Cut {
+		tool.Note(c, "warning: %s: partition %d ends at byte %d, but the image had only %d: what was cut off reads as zeros",
+			r.path, p.Num, p.End(), ch.plan.OldSize)
+	}
 	if c.Bool("dry-run") {
 		return ch.printTables(c.App.Writer, r.path)
 	}

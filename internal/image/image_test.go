@@ -130,20 +130,19 @@ func TestVolumeErrors(t *testing.T) {
 	}{
 		"absent":                     {mbr, 7, "no partition 7 (the image has 1, 2, 3, 4)"},
 		"bare number, with a table":  {mbr, 0, "no partition 0 (the image has 1, 2, 3, 4)"},
-		"no FAT":                     {mbr, 2, "partition 2 holds no FAT file system"},
+		"no FAT":                     {mbr, 2, "partition 2 holds no FAT file system, but swap (FAT is in 1, 4)"},
 		"no boot":                    {noFAT, addr.Boot, "no FAT file system in the image"},
+		"no FAT, unknown":            {noFAT, 2, "partition 2 holds no FAT file system"},
+		"FAT beside a damaged one":   {damaged, 2, "partition 2 holds no FAT file system, but swap (FAT is in 1, 4)"},
 		"number, without a table":    {fat12, 1, "no partition 1 (the image is one FAT file system without a partition table, number 0)"},
 		"nothing":                    {make([]byte, 1<<20), addr.Boot, "neither a partition table nor a FAT file system"},
-		"compressed":                 {[]byte("\xfd7zXZ\x00\x00\x04\xe6\xd6"), 1, "neither a partition table nor a FAT file system: it is compressed, unpack it with unxz"},
-		"compressed and short":       {[]byte("\x1f\x8b"), 1, "neither a partition table nor a FAT file system: it is compressed, unpack it with gunzip"},
-		"empty":                      {nil, 0, "neither a partition table nor a FAT file system"},
 		"damaged boot":               {damaged, addr.Boot, "partition 1: damaged file system: 9 file allocation tables (byte 16 of the volume)"},
 		"damaged":                    {damaged, 1, "damaged file system: 9 file allocation tables (byte 16 of the volume)"},
-		"truncated inside":           {mbr[:100*512], 1, "damaged file system: truncated: the volume has 131072 bytes, but only 18432 are there (byte 32 of the volume)"},
+		"truncated inside":           {mbr[:100*512], 1, "damaged file system: truncated: the volume has 131072 bytes, but only 18432 are there (byte 19 of the volume)"},
 		"truncated before":           {mbr[:64*512], 1, "partition 1 starts past the end of the image, which is truncated"},
 		"truncated before, boot":     {mbr[:64*512], addr.Boot, "no FAT file system in the image: partition 4 starts past the end of the image, which is truncated"},
 		"after a damaged record":     {broken, 6, "no partition 6 (the image has 1): damaged partition table: the boot record of a logical partition has no signature (at byte 131072)"},
-		"no boot, a damaged record":  {broken, addr.Boot, "no FAT file system in the image: damaged partition table: the boot record of a logical partition has no signature (at byte 131072)"},
+		"no boot, a damaged record":  {broken, addr.Boot, "no FAT file system in the image (partition 1: swap): damaged partition table: the boot record of a logical partition has no signature (at byte 131072)"},
 		"no partition in the table":  {emptyTable(), 1, "no partition 1 (the image has none)"},
 		"no partition, boot":         {emptyTable(), addr.Boot, "no FAT file system in the image"},
 		"GPT without its structures": {announced(), 1, "damaged partition table: the MBR announces a GPT, but neither its header nor a backup is there (at byte 512)"},
@@ -221,8 +220,13 @@ func TestBareOrTable(t *testing.T) {
 	self := testimg.Fixture(t, "fat12")
 	copy(self[446:], []byte{0x80, 0, 0, 0, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0})
 	im = mustOpen(t, write(t, self), Read)
-	if _, num, err := im.Volume(addr.Boot); num != 0 || err != nil {
-		t.Errorf("Volume of a bare one with a fake entry = %d, %v; want 0", num, err)
+	for _, part := range []int{addr.Boot, 0, 1} {
+		if _, num, err := im.Volume(part); num != 1 || err != nil {
+			t.Errorf("Volume(%d) of one with an entry for itself = %d, %v; want 1", part, num, err)
+		}
+	}
+	if parts, err := im.Partitions(); len(parts) != 1 || parts[0].Num != 1 || parts[0].FAT != 12 || err != nil {
+		t.Errorf("Partitions of one with an entry for itself = %+v, %v", parts, err)
 	}
 }
 

@@ -3,13 +3,11 @@
 package image
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 
 	"nobodd/internal/addr"
 	"nobodd/internal/fat"
@@ -71,39 +69,20 @@ func (im *Image) readLayout() (*layout, error) {
 		im.layout = &layout{table}
 		return im.layout, nil
 	}
-	_, fatErr := fat.Open(im.section(0, im.size), im.size)
-	switch {
-	case fatErr == nil:
+	if _, fatErr := fat.Open(im.section(0, im.size), im.size); fatErr == nil {
 		im.layout = &layout{}
-	case !errors.Is(fatErr, fat.ErrNotFAT):
+		return im.layout, nil
+	} else if !errors.Is(fatErr, fat.ErrNotFAT) {
 		return nil, fatErr
-	case err != nil:
-		return nil, im.nothing()
-	default:
-		im.layout = &layout{table}
 	}
+	if k, ok := identify(im.st, im.size); ok { // which may look like an empty table
+		return nil, k.instead(errNothing)
+	}
+	if err != nil {
+		return nil, errNothing
+	}
+	im.layout = &layout{table}
 	return im.layout, nil
-}
-
-// packers are the programs that unpack a file which begins so.
-var packers = []struct{ magic, program string }{
-	{"\xfd7zXZ\x00", "unxz"},
-	{"\x1f\x8b", "gunzip"},
-	{"\x28\xb5\x2f\xfd", "unzstd"},
-	{"BZh", "bunzip2"},
-	{"PK\x03\x04", "unzip"},
-}
-
-// nothing returns errNothing, with what to do about an image that is compressed.
-func (im *Image) nothing() error {
-	start := make([]byte, 8)
-	n, _ := im.section(0, im.size).ReadAt(start, 0)
-	for _, p := range packers {
-		if bytes.HasPrefix(start[:n], []byte(p.magic)) {
-			return fmt.Errorf("%w: it is compressed, unpack it with %s", errNothing, p.program)
-		}
-	}
-	return errNothing
 }
 
 // readTable reads the partition table. A block device knows the sector size that an
@@ -213,18 +192,28 @@ func (im *Image) Volume(num int) (*fat.FS, int, error) {
 	case num == addr.Boot:
 		return im.bootVolume(l.table)
 	}
-	p, ok := l.table.Find(num)
+	p, ok := l.find(num)
 	if !ok {
-		return nil, 0, missing(num, l.table)
+		return nil, 0, withDamage(l.table.Missing(num), l.table)
 	}
 	v, err := im.open(p)
 	switch {
 	case errors.Is(err, fat.ErrNotFAT):
-		return nil, 0, fmt.Errorf("partition %d holds no FAT file system", num)
+		return nil, 0, im.notFAT(p, l.table)
 	case errors.Is(err, errPastEnd):
 		return nil, 0, fmt.Errorf("partition %d %w", num, err)
 	}
-	return v, num, err
+	return v, p.Num, err
+}
+
+// find returns partition num. Number 0 is the one that starts at sector 0, if there is one.
+func (l *layout) find(num int) (partition.Partition, bool) {
+	for _, p := range l.table.Partitions {
+		if p.Num == num || num == 0 && p.Start == 0 {
+			return p, true
+		}
+	}
+	return partition.Partition{}, false
 }
 
 // bootVolume opens the first volume that is a FAT file system.
@@ -241,28 +230,15 @@ func (im *Image) bootVolume(t *partition.Table) (*fat.FS, int, error) {
 			return nil, 0, fmt.Errorf("partition %d: %w", p.Num, err)
 		}
 	}
+	if none == errNoBoot {
+		none = im.holdsInstead(t)
+	}
 	return nil, 0, withDamage(none, t)
 }
 
 // errBare is the error for partition num of an image that is one FAT file system.
 func errBare(num int) error {
 	return fmt.Errorf("no partition %d (the image is one FAT file system without a partition table, number 0)", num)
-}
-
-// missing is the error for partition num, which t does not have.
-func missing(num int, t *partition.Table) error {
-	var nums []string
-	for _, p := range t.Partitions {
-		nums = append(nums, strconv.Itoa(p.Num))
-	}
-	const most = 20
-	if len(nums) > most {
-		nums = append(nums[:most], "...")
-	}
-	if len(nums) == 0 {
-		nums = []string{"none"}
-	}
-	return withDamage(fmt.Errorf("no partition %d (the image has %s)", num, strings.Join(nums, ", ")), t)
 }
 
 // withDamage adds to err why a partition may be missing.

@@ -271,6 +271,20 @@ func (t *Table) planGPT(next *overlay, num int) error {
 	return growProtective(next, oldTotals, total)
 }
 
+// missesBackup reports whether the table is a whole GPT whose backup is not at the end of
+// the disk d of size bytes, where it has room.
+func (t *Table) missesBackup(d io.ReaderAt, size int64) bool {
+	if t.gpt == nil || t.Damage != nil || t.minSize() > size {
+		return false
+	}
+	last := uint64(size/t.SectorSize - 1)
+	if !t.FromBackup && t.gpt.header.alternate() != last {
+		return true
+	}
+	_, _, err := readGPT(d, size, t.SectorSize, last)
+	return err != nil && isAbsence(err)
+}
+
 // becomePrimary plans the repair of the primary from the backup that g is.
 func (g *gpt) becomePrimary(next *overlay) error {
 	if g.header.firstUsable() < 2+g.arraySectors() {
@@ -294,7 +308,7 @@ func (t *Table) growGPT(g *gpt, lastUsable int64, num int) (changed int64, err e
 	end := (lastUsable + 1) * g.sector
 	grown, ok := t.Find(num)
 	if num != 0 && !ok {
-		return 0, errNoPartition(num, t)
+		return 0, t.Missing(num)
 	}
 	if g.header.firstUsable() > lastUsable+1 {
 		return 0, errors.New("the image is too small for the backup of its partition table")

@@ -4,12 +4,9 @@ package partition
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
-	"strings"
 )
 
 const (
@@ -103,7 +100,7 @@ func readMBR(d io.ReaderAt, size, unit int64, mbr bootRecord) (*Table, error) {
 	var logical []Partition
 	for i := range 4 {
 		e := mbr.entry(i)
-		if !e.used() || e.start() == 0 { // sector 0 is the table's own: no partition, but a bare FAT's fake entry
+		if !e.used() || e.extended() && e.start() == 0 { // its first logical partition would be the table itself
 			continue
 		}
 		place := mbrPlace{num: i + 1, start: e.start(), count: e.count(), entry: entryRef{0, i, 0}, extended: e.extended()}
@@ -251,7 +248,7 @@ func (t *Table) findPlace(num int) (mbrPlace, error) {
 	places := slices.Concat(t.primaries, t.logicals)
 	i := slices.IndexFunc(places, func(p mbrPlace) bool { return p.num == num && !p.extended })
 	if i < 0 {
-		return mbrPlace{}, errNoPartition(num, t)
+		return mbrPlace{}, t.Missing(num)
 	}
 	place := places[i]
 	for _, other := range places {
@@ -261,14 +258,6 @@ func (t *Table) findPlace(num int) (mbrPlace, error) {
 		}
 	}
 	return place, nil
-}
-
-func errNoPartition(num int, t *Table) error {
-	var nums []string
-	for _, p := range t.Partitions[:min(len(t.Partitions), 20)] {
-		nums = append(nums, strconv.Itoa(p.Num))
-	}
-	return fmt.Errorf("no partition %d (the image has %s)", num, cmp.Or(strings.Join(nums, ", "), "none"))
 }
 
 func errFollowed(num, other int) error {

@@ -5,10 +5,13 @@
 package partition
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 )
 
 var le = binary.LittleEndian
@@ -145,6 +148,20 @@ func (t *Table) Find(num int) (Partition, bool) {
 		}
 	}
 	return Partition{}, false
+}
+
+// Missing returns the error for partition num, which the table does not have.
+func (t *Table) Missing(num int) error {
+	const most = 20
+	var nums []string
+	for i, p := range t.Partitions {
+		if i == most {
+			nums = append(nums, "...")
+			break
+		}
+		nums = append(nums, strconv.Itoa(p.Num))
+	}
+	return fmt.Errorf("no partition %d (the image has %s)", num, cmp.Or(strings.Join(nums, ", "), "none"))
 }
 
 // readAt reads n bytes at off. A short read is io.ErrUnexpectedEOF.

@@ -53,9 +53,13 @@ func TestReadMBR(t *testing.T) {
 			512, []Partition{{Num: 5, Start: 130 * 512, Size: 10 * 512, Type: "83"}}},
 		"extended 85": {newMBR(512, 256, []part{{num: 1, start: 128, count: 100, typ: 0x85}}, part{start: 130, count: 10, typ: 0x83}),
 			512, []Partition{{Num: 5, Start: 130 * 512, Size: 10 * 512, Type: "83"}}},
-		"extended, never filled":                {newMBR(512, 256, []part{{num: 1, start: 128, count: 100, typ: 0x05}}), 512, nil},
-		"no entries":                            {newMBR(512, 256, nil), 512, nil},
-		"a file system's fake entry (sector 0)": {newMBR(512, 256, []part{{num: 1, start: 0, count: 256, typ: 0x0c}}), 512, nil},
+		"extended, never filled": {newMBR(512, 256, []part{{num: 1, start: 128, count: 100, typ: 0x05}}), 512, nil},
+		"no entries":             {newMBR(512, 256, nil), 512, nil},
+		"starts at sector 0": {newMBR(512, 256, []part{{num: 1, start: 0, count: 256, typ: 0x17}, {num: 2, start: 8, count: 8, typ: 0xef}}), 512, []Partition{
+			{Num: 1, Start: 0, Size: 256 * 512, Type: "17"},
+			{Num: 2, Start: 8 * 512, Size: 8 * 512, Type: "ef"},
+		}},
+		"extended at sector 0": {newMBR(512, 256, []part{{num: 1, start: 0, count: 256, typ: 0x05}}), 512, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			table, err := ReadUnit(tt.disk, int64(len(tt.disk)), tt.unit)

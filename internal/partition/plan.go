@@ -21,8 +21,9 @@ type Disk interface {
 // Plan is a change of a disk's size and table that was worked out and checked, and
 // can be carried out.
 type Plan struct {
-	OldSize, NewSize int64  // of the disk in bytes
-	Before, After    *Table // nil if the disk has no table
+	OldSize, NewSize int64       // of the disk in bytes
+	Before, After    *Table      // nil if the disk has no table
+	Cut              []Partition // those that end past OldSize: what they lost becomes zeros
 
 	ops []op
 }
@@ -46,8 +47,8 @@ const (
 // NewPlan works out how disk d of size bytes, whose table is t, becomes newSize bytes
 // long and how partition grow (0 for none) extends to its new end. A nil t is a disk
 // without a table. Nothing is written, and nothing is planned if size and partitions
-// are to stay. newSize should be a whole number of sectors; what is left over stays
-// unused.
+// are to stay, but for a GPT whose backup is not at the end, if it has room there.
+// newSize should be a whole number of sectors; what is left over stays unused.
 //
 // Errors: a table that is damaged, a partition that would be cut off or that cannot
 // grow, or the error of d.
@@ -59,19 +60,19 @@ func NewPlan(d io.ReaderAt, size int64, t *Table, newSize int64, grow int) (*Pla
 		next.shrink()
 		return p, nil
 	}
-	if newSize == size && grow == 0 {
+	if newSize == size && grow == 0 && !t.missesBackup(d, size) {
 		return p, nil
 	}
 	if t.Damage != nil {
 		return nil, t.Damage
 	}
-	if err := t.sound(size); err != nil {
+	var err error
+	if p.Cut, err = t.sound(size, newSize); err != nil {
 		return nil, err
 	}
 	if least := t.minSize(); newSize < least && newSize < size {
 		return nil, fmt.Errorf("the image cannot be smaller than %d bytes: %s", least, t.tail())
 	}
-	var err error
 	switch t.Scheme {
 	case MBR:
 		err = t.planMBR(next, grow)
@@ -105,20 +106,26 @@ func (p *Plan) check(grow int) error {
 }
 
 // sound returns an error if partitions overlap, or if one is not whole on the disk of
-// size bytes: larger, that disk would hide that a part of it was lost.
-func (t *Table) sound(size int64) error {
+// size bytes and will not be when that has newSize bytes: it would hide what was lost.
+// Without an error it returns the partitions that are cut. One that starts at sector 0
+// may hold others: images that are a CD as well as a disk have their whole file system so.
+func (t *Table) sound(size, newSize int64) (cut []Partition, err error) {
 	byStart := func(a, b Partition) int { return cmp.Compare(a.Start, b.Start) }
 	parts := slices.SortedFunc(slices.Values(t.Partitions), byStart)
 	for i, p := range parts {
-		if p.End() > size {
-			return fmt.Errorf("partition %d ends at byte %d, but the image has only %d: it is truncated, unpack or copy it again",
-				p.Num, p.End(), size)
+		if i > 0 && p.Start < parts[i-1].End() && parts[i-1].Start > 0 {
+			return nil, fmt.Errorf("partitions %d and %d overlap: correct the table with sfdisk first", parts[i-1].Num, p.Num)
 		}
-		if i > 0 && p.Start < parts[i-1].End() {
-			return fmt.Errorf("partitions %d and %d overlap: correct the table with sfdisk first", parts[i-1].Num, p.Num)
+		if p.End() <= size {
+			continue
 		}
+		if p.End() > newSize {
+			return nil, fmt.Errorf("partition %d ends at byte %d, but the image has only %d: "+
+				"copy it again, or grow it to at least %d bytes", p.Num, p.End(), size, t.minSize())
+		}
+		cut = append(cut, p)
 	}
-	return nil
+	return cut, nil
 }
 
 // minSize returns the smallest size in bytes that a disk with this table can have: the

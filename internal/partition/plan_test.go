@@ -222,7 +222,8 @@ var changes = []struct {
 	{name: "gpt damaged primary, smaller", image: damagedPrimary, size: 8192},
 	{name: "gpt damaged entries", image: damagedEntries, size: 16384},
 	{name: "gpt lost backup", image: lostBackup, size: 16384},
-	{name: "gpt made longer before, same", image: extendedFile, noop: true},
+	{name: "gpt lost backup, same", image: lostBackup},
+	{name: "gpt made longer before, same", image: extendedFile},
 	{name: "gpt made longer before, partition alone", image: extendedFile, grow: 2, ends: map[int]int64{2: -1}},
 	{name: "gpt made longer before", image: extendedFile, size: 16384, grow: 2, ends: map[int]int64{2: -1}},
 }
@@ -286,6 +287,9 @@ func TestPlan(t *testing.T) {
 		}
 		if syncs > 4 {
 			t.Errorf("%d syncs", syncs)
+		}
+		if mustPlan(t, now, unit, p.NewSize, 0).Changes() {
+			t.Error("the same size once more is a change")
 		}
 		for i, part := range want {
 			if part != p.Before.Partitions[i] && mustPlan(t, now, unit, p.NewSize, part.Num).Changes() {
@@ -472,7 +476,7 @@ func TestPlanErrors(t *testing.T) {
 	}
 	damaged := mbrLogical(512)
 	damaged[logicalAt*512+510] = 0
-	truncated := mbrPrimary(512)[:6000*512]
+	cut := mbrPrimary(512)[:6000*512]
 	overlap := newMBR(512, 8192, []part{{num: 1, start: 4096, count: 1024, typ: 0x0c}, {num: 3, start: 2048, count: 2049, typ: 0x83}})
 	for name, tt := range map[string]struct {
 		img        []byte
@@ -491,13 +495,16 @@ func TestPlanErrors(t *testing.T) {
 		"gpt followed":                 {gptDisk(512), 512, 20000, 1, "partition 1 cannot grow: partition 2 comes after it"},
 		"mbr 2 TiB":                    {mbrPrimary(512), 512, 1<<32 + 1, 2, "partition 2 cannot grow to 2199023256064 bytes: an MBR reaches 2199023255552 bytes and no further"},
 		"mbr 16 TiB":                   {mbrPrimary(4096), 4096, 1<<32 + 1, 2, "partition 2 cannot grow to 17592186048512 bytes: an MBR reaches 17592186044416 bytes and no further"},
-		"mbr truncated":                {truncated, 512, 7000, 2, "partition 2 ends at byte 4194304, but the image has only 3072000: it is truncated, unpack or copy it again"},
+		"mbr cut":                      {cut, 512, 7000, 2, "partition 2 ends at byte 4194304, but the image has only 3072000: copy it again, or grow it to at least 4194304 bytes"},
+		"mbr cut, same size":           {cut, 512, 6000, 2, "partition 2 ends at byte 4194304, but the image has only 3072000: copy it again, or grow it to at least 4194304 bytes"},
+		"mbr cut, smaller":             {cut, 512, 5000, 0, "partition 2 ends at byte 4194304, but the image has only 3072000: copy it again, or grow it to at least 4194304 bytes"},
 		"mbr smaller":                  {mbrPrimary(512), 512, 8191, 0, "the image cannot be smaller than 4194304 bytes: partition 2 ends there"},
 		"extended smaller":             {mbrOneLogical(512), 512, 8191, 0, "the image cannot be smaller than 4194304 bytes: an extended partition ends there"},
 		"gpt smaller":                  {gptDisk(512), 512, 6144 + 32, 0, "the image cannot be smaller than 3162624 bytes: partition 2 and the backup of the table end there"},
 		"gpt smaller, 4096":            {gptDisk(4096), 4096, 768 + 4, 0, "the image cannot be smaller than 3166208 bytes: partition 2 and the backup of the table end there"},
 		"empty table smaller":          {newMBR(512, 64, nil), 512, 0, 0, "the image cannot be smaller than 512 bytes: that is what the partition table needs"},
-		"gpt truncated":                {gptDisk(512)[:5000*512], 512, 6000, 0, "partition 2 ends at byte 3145728, but the image has only 2560000: it is truncated, unpack or copy it again"},
+		"gpt cut":                      {gptDisk(512)[:5000*512], 512, 6000, 0, "partition 2 ends at byte 3145728, but the image has only 2560000: copy it again, or grow it to at least 3162624 bytes"},
+		"gpt cut, no backup":           {gptDisk(512)[:5000*512], 512, 6150, 0, "partition 2 would overlap the backup of the partition table: the image needs 3162624 bytes"},
 		"mbr overlap":                  {overlap, 512, 9000, 0, "partitions 3 and 1 overlap: correct the table with sfdisk first"},
 		"damaged logical record":       {damaged, 512, 9000, 0, "damaged partition table: the boot record of a logical partition has no signature (at byte 2097152)"},
 	} {
@@ -511,6 +518,106 @@ func TestPlanErrors(t *testing.T) {
 				t.Errorf("NewPlan = %q, want %q", errText(err), tt.want)
 			}
 		})
+	}
+}
+
+// An image that ends inside its last partitions grows if all of them are covered then;
+// whenever that stops, the table is the old one or the new one.
+func TestPlanOfCutImage(t *testing.T) {
+	for name, tt := range map[string]struct {
+		img       []byte
+		has, size int64 // in sectors of 512 bytes
+		grow      int
+		cut       []int
+		end       int64 // of the last partition then
+	}{
+		"mbr":                      {img: mbrPrimary(512), has: 6000, size: 8192, cut: []int{2}, end: 8192},
+		"mbr, partition":           {img: mbrPrimary(512), has: 6000, size: 9000, grow: 2, cut: []int{2}, end: 9000},
+		"mbr, both":                {img: mbrPrimary(512), has: 2500, size: 9000, cut: []int{1, 2}, end: 8192},
+		"mbr, nothing of the last": {img: mbrPrimary(512), has: 3072, size: 8192, cut: []int{2}, end: 8192},
+		"mbr, logical":             {img: mbrLogical(512), has: 7900, size: 9000, grow: 7, cut: []int{7}, end: 9000},
+		"gpt":                      {img: gptDisk(512), has: 5000, size: 6144 + 33, cut: []int{2}, end: 6144},
+		"gpt, partition":           {img: gptDisk(512), has: 5000, size: 16384, grow: 2, cut: []int{2}, end: 14336},
+	} {
+		t.Run(name, func(t *testing.T) {
+			img := tt.img[:tt.has*512]
+			p := mustPlan(t, img, 512, tt.size*512, tt.grow)
+			var cut []int
+			for _, c := range p.Cut {
+				cut = append(cut, c.Num)
+			}
+			if !slices.Equal(cut, tt.cut) {
+				t.Errorf("cut partitions %v, want %v", cut, tt.cut)
+			}
+			start := testimg.NewPaged(img)
+			d := newGrowDisk(start)
+			if err := p.Apply(d); err != nil {
+				t.Fatal(err)
+			}
+			now := d.Bytes()
+			table := mustRead(t, now)
+			if last, _ := table.last(); last.End() != tt.end*512 || int64(len(now)) != tt.size*512 {
+				t.Errorf("%d bytes, partitions %+v; want an end at %d", len(now), table.Partitions, tt.end*512)
+			}
+			for _, p := range p.Before.Partitions {
+				if end := min(p.End(), int64(len(img))); p.Start < end && !bytes.Equal(now[p.Start:end], img[p.Start:end]) {
+					t.Errorf("what was left of partition %d changed", p.Num)
+				}
+			}
+			states(t, start, d.ops, 0, func(n int, state *testimg.Paged) {
+				got, err := Read(state, state.Size())
+				if err != nil || got.Damage != nil ||
+					!slices.Equal(got.Partitions, p.Before.Partitions) && !slices.Equal(got.Partitions, table.Partitions) {
+					t.Errorf("cut after %d operations: %+v, %v", n, got, err)
+				}
+			})
+		})
+	}
+}
+
+// mustRead reads the table of a disk with sectors of 512 bytes.
+func mustRead(t *testing.T, img []byte) *Table {
+	t.Helper()
+	table, err := Read(testimg.Mem(img), int64(len(img)))
+	if err != nil || table.Damage != nil {
+		t.Fatalf("table %+v, error %v", table, err)
+	}
+	return table
+}
+
+// A partition that starts at sector 0 may hold others, as on a CD that is a disk as well.
+func TestPlanNested(t *testing.T) {
+	nested := newMBR(512, 4096, []part{{num: 1, start: 0, count: 4096, typ: 0x17}, {num: 2, start: 512, count: 1024, typ: 0xef}})
+	for grow, want := range map[int]string{
+		0: "", 1: "", 2: "partition 2 cannot grow: partition 1 comes after it",
+	} {
+		p, err := NewPlan(testimg.Mem(nested), int64(len(nested)), mustRead(t, nested), 8192*512, grow)
+		if errText(err) != want {
+			t.Errorf("NewPlan of partition %d = %v, want %q", grow, err, want)
+		}
+		if err != nil {
+			continue
+		}
+		d := newGrowDisk(testimg.NewPaged(nested))
+		if err := p.Apply(d); err != nil {
+			t.Fatal(err)
+		}
+		first, _ := mustRead(t, d.Bytes()).Find(1)
+		if size := map[int]int64{0: 4096, 1: 8192}[grow]; first.Start != 0 || first.Size != size*512 {
+			t.Errorf("growing %d: partition 1 is %+v", grow, first)
+		}
+	}
+}
+
+// A GPT that cannot have its backup at the end stays as it is while its size stays.
+func TestPlanNoRoomForBackup(t *testing.T) {
+	for name, img := range map[string][]byte{
+		"cut":                          gptDisk(512)[:5000*512],
+		"cut after the last partition": gptDisk(512)[:6144*512],
+	} {
+		if mustPlan(t, img, 512, int64(len(img)), 0).Changes() {
+			t.Errorf("%s: the plan changes something", name)
+		}
 	}
 }
 
