@@ -24,14 +24,15 @@ var allowed = map[string][]string{
 	"internal/pi":        {"github.com/klauspost/compress/", "github.com/pierrec/lz4/v4", "github.com/ulikunitz/xz"},
 	"internal/hostfs":    {"internal/fat", "golang.org/x/sys/"},
 	"internal/tree":      {"internal/addr", "internal/image", "internal/hostfs", "internal/fat"},
-	"internal/tool":      {"github.com/urfave/cli/v2", "github.com/dustin/go-humanize", "golang.org/x/sys/"},
+	"internal/text":      {"github.com/dustin/go-humanize"},
+	"internal/tool":      {"internal/text", "github.com/urfave/cli/v2", "github.com/dustin/go-humanize", "golang.org/x/sys/"},
 	"internal/config":    {"internal/addr"},
 	"internal/tftp":      {"github.com/pin/tftp/v3/netascii", "golang.org/x/sys/"},
-	"internal/bootd":     {"internal/config", "internal/tftp", "internal/image", "internal/fat", "internal/addr", "github.com/coreos/go-systemd/v22/", "github.com/dustin/go-humanize"},
+	"internal/bootd":     {"internal/config", "internal/tftp", "internal/image", "internal/fat", "internal/addr", "internal/text", "github.com/coreos/go-systemd/v22/"},
 }
 
 // commands is what every command but nobodd-tftpd may import.
-var commands = []string{"internal/tool", "internal/tree", "internal/image", "internal/addr", "github.com/urfave/cli/v2", "golang.org/x/sys/"}
+var commands = []string{"internal/tool", "internal/text", "internal/tree", "internal/image", "internal/addr", "github.com/urfave/cli/v2", "golang.org/x/sys/"}
 
 // daemon is what nobodd-tftpd may import.
 var daemon = []string{"internal/tool", "internal/config", "internal/bootd", "github.com/urfave/cli/v2"}

@@ -16,7 +16,7 @@ import (
 	"unicode/utf8"
 
 	"nobodd/internal/image"
-	"nobodd/internal/tool"
+	"nobodd/internal/text"
 	"nobodd/internal/tree"
 )
 
@@ -85,7 +85,7 @@ func (p *printer) table(rows [][]string, align string) {
 
 func (p *printer) sizeText(n int64) string {
 	if p.human {
-		return tool.FormatSize(n)
+		return text.Size(n)
 	}
 	return strconv.FormatInt(n, 10)
 }
@@ -102,7 +102,7 @@ func (p *printer) shown(name string) string {
 func plain(s string) string {
 	var b strings.Builder
 	for _, r := range s {
-		if tool.Printable(string(r)) != string(r) {
+		if text.Printable(string(r)) != string(r) {
 			r = '?'
 		}
 		b.WriteRune(r)

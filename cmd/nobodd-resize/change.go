@@ -11,7 +11,7 @@ import (
 	"text/tabwriter"
 
 	"nobodd/internal/image"
-	"nobodd/internal/tool"
+	"nobodd/internal/text"
 )
 
 // change is a plan and the partitions that it makes of others.
@@ -35,34 +35,34 @@ func newChange(p *image.Plan, parts []image.Partition, sectorSize int64) *change
 
 // print says what was done, a line each.
 func (c *change) print(w io.Writer, path string) {
-	path = tool.Printable(path)
+	path = text.Printable(path)
 	p := c.plan
 	switch {
 	case !p.Changes():
-		fmt.Fprintf(w, "%s: already %s, left alone\n", path, tool.FormatSize(p.OldSize))
+		fmt.Fprintf(w, "%s: already %s, left alone\n", path, text.Size(p.OldSize))
 	case p.NewSize != p.OldSize:
-		fmt.Fprintf(w, "%s: %s -> %s\n", path, tool.FormatSize(p.OldSize), tool.FormatSize(p.NewSize))
+		fmt.Fprintf(w, "%s: %s -> %s\n", path, text.Size(p.OldSize), text.Size(p.NewSize))
 	case slices.Equal(c.before, c.after):
 		fmt.Fprintf(w, "%s: the GPT and its backup made right\n", path)
 	}
 	for i, before := range c.before {
 		if after := c.after[i]; before.Num != 0 && after.Size != before.Size {
 			fmt.Fprintf(w, "%s: partition %d: %s -> %s\n",
-				path, before.Num, tool.FormatSize(before.Size), tool.FormatSize(after.Size))
+				path, before.Num, text.Size(before.Size), text.Size(after.Size))
 		}
 	}
 }
 
 // printTables shows what the plan changes: size and partitions before and after.
 func (c *change) printTables(w io.Writer, path string) error {
-	path = tool.Printable(path)
+	path = text.Printable(path)
 	table := ""
 	if t := c.plan.Before; t != nil {
 		table = fmt.Sprintf(", %s, %d-byte sectors", t.Scheme, c.sectorSize)
 	}
-	fmt.Fprintf(w, "%s before: %d bytes (%s)%s\n", path, c.plan.OldSize, tool.FormatSize(c.plan.OldSize), table)
+	fmt.Fprintf(w, "%s before: %d bytes (%s)%s\n", path, c.plan.OldSize, text.Size(c.plan.OldSize), table)
 	err := printPartitions(w, c.before)
-	fmt.Fprintf(w, "%s after: %d bytes (%s)%s\n", path, c.plan.NewSize, tool.FormatSize(c.plan.NewSize), table)
+	fmt.Fprintf(w, "%s after: %d bytes (%s)%s\n", path, c.plan.NewSize, text.Size(c.plan.NewSize), table)
 	return errors.Join(err, printPartitions(w, c.after))
 }
 
@@ -72,7 +72,7 @@ func printPartitions(w io.Writer, parts []image.Partition) error {
 	fmt.Fprintln(tw, "NUM\tUSE\tFS\tSTART\tSIZE\tTYPE\tLABEL")
 	for _, p := range parts {
 		fmt.Fprintf(tw, "%d\t%s\t%s\t%d\t%d\t%s\t%s\n", p.Num, orDash(p.Use()), orDash(p.FS()),
-			p.Start, p.Size, orDash(p.Type), orDash(tool.Printable(p.Label)))
+			p.Start, p.Size, orDash(p.Type), orDash(text.Printable(p.Label)))
 	}
 	return tw.Flush()
 }

@@ -14,6 +14,7 @@ import (
 
 	"nobodd/internal/config"
 	"nobodd/internal/image"
+	"nobodd/internal/text"
 )
 
 // Check opens each board's image and prints a line a board on w: its serial number, the
@@ -63,7 +64,7 @@ func partitionSize(im *image.Image, num int) string {
 	parts, _ := im.Partitions() // what is wrong with others is not asked
 	for _, p := range parts {
 		if p.Num == num {
-			return size(p.Size)
+			return text.Size(p.Size)
 		}
 	}
 	return "-"

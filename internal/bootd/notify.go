@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+
+	"nobodd/internal/text"
 )
 
 // notifier tells a service manager how the daemon is, as sd_notify(3) describes. Without
@@ -61,14 +63,14 @@ type status struct {
 
 // String returns the status as one line of UTF-8, which is what systemd takes.
 func (s status) String() string {
-	text := fmt.Sprintf("%s, %s running", count(s.boards, "board"), count(s.running, "transfer"))
+	line := fmt.Sprintf("%s, %s running", count(s.boards, "board"), count(s.running, "transfer"))
 	if s.strangers > 0 {
-		text += fmt.Sprintf(", %s after the first %d", count(s.strangers, "stranger"), maxStrangers)
+		line += fmt.Sprintf(", %s after the first %d", count(s.strangers, "stranger"), maxStrangers)
 	}
 	if s.mistake != "" {
-		text += "; configuration: " + s.mistake
+		line += "; configuration: " + s.mistake
 	}
-	return printable(text)
+	return text.Printable(line)
 }
 
 func count(n int, what string) string {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"nobodd/internal/config"
+	"nobodd/internal/text"
 )
 
 const (
@@ -123,18 +124,18 @@ func (s stories) next() (first time.Time, ok bool) {
 // log writes the line for a boot.
 func (b *story) log(log *slog.Logger) {
 	seconds := b.last.Sub(b.began).Seconds()
-	text := fmt.Sprintf("%s: fetched %s, %s in %.1fs", b.board, count(b.files, "file"), size(b.bytes), seconds)
+	line := fmt.Sprintf("%s: fetched %s, %s in %.1fs", b.board, count(b.files, "file"), text.Size(b.bytes), seconds)
 	if len(b.missing) > 0 {
 		names := make([]string, 0, shownNames)
 		for _, name := range b.missing[:min(len(b.missing), shownNames)] {
 			names = append(names, quoted(name))
 		}
-		text += "; not there: " + strings.Join(names, ", ")
+		line += "; not there: " + strings.Join(names, ", ")
 	}
 	if more := max(len(b.missing)-shownNames, 0) + b.more; more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
+		line += fmt.Sprintf(" and %d more", more)
 	}
-	log.LogAttrs(context.Background(), slog.LevelInfo, text,
+	log.LogAttrs(context.Background(), slog.LevelInfo, line,
 		slog.String("client", b.client.String()),
 		slog.String("board", b.board),
 		slog.String("outcome", "booted"),

@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // UsageError is a wrong command line: exit status 2.
@@ -54,33 +51,4 @@ func flatten(err error) []error {
 		flat = append(flat, flatten(err)...)
 	}
 	return flat
-}
-
-// Printable returns s with everything that could break a line or fool a terminal
-// (control and formatting characters, invalid UTF-8) escaped as in "\n" or "\x1b".
-func Printable(s string) string {
-	clean := true
-	for _, r := range s {
-		clean = clean && printable(r)
-	}
-	if clean {
-		return s
-	}
-	var b strings.Builder
-	for i, r := range s {
-		switch {
-		case printable(r):
-			b.WriteRune(r)
-		case r == utf8.RuneError:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		default:
-			q := fmt.Sprintf("%+q", r)
-			b.WriteString(q[1 : len(q)-1])
-		}
-	}
-	return b.String()
-}
-
-func printable(r rune) bool {
-	return r != utf8.RuneError && unicode.IsGraphic(r)
 }

@@ -46,8 +46,3 @@ func sizeUnit(suffix string) int64 {
 	}
 	return 1
 }
-
-// FormatSize prints a size of n bytes for people: 16GiB.
-func FormatSize(n int64) string {
-	return strings.Replace(humanize.IBytes(uint64(max(n, 0))), " ", "", 1)
-}

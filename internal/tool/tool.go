@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"nobodd/internal/text"
 )
 
 // Version is set by the linker.
@@ -109,8 +111,8 @@ func (r *run) reported(err error) bool {
 }
 
 // say prints one line on stderr.
-func (r *run) say(text string) {
-	fmt.Fprintf(r.errw, "%s: %s\n", r.name, Printable(text))
+func (r *run) say(line string) {
+	fmt.Fprintf(r.errw, "%s: %s\n", r.name, text.Printable(line))
 }
 
 // Report prints err at once, one line for each joined error, and makes the exit

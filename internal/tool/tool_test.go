@@ -276,13 +276,3 @@ func TestParseSize(t *testing.T) {
 		}
 	}
 }
-
-func TestFormatSize(t *testing.T) {
-	for in, want := range map[int64]string{
-		0: "0B", 9: "9B", 1023: "1023B", 1024: "1.0KiB", 1536: "1.5KiB", 16 << 30: "16GiB", 78601311: "75MiB", -5: "0B", 1<<63 - 1: "8.0EiB",
-	} {
-		if got := FormatSize(in); got != want {
-			t.Errorf("FormatSize(%d) = %s, want %s", in, got, want)
-		}
-	}
-}
