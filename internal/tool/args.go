@@ -11,10 +11,19 @@ import (
 )
 
 func init() {
-	cli.HelpFlag = &cli.BoolFlag{Name: "help", Usage: "print this help and exit"}
 	cli.VersionFlag = &cli.BoolFlag{Name: "version", Usage: "print the version and exit"}
 	cli.VersionPrinter = printVersion
 	cli.HelpPrinter = printHelp
+}
+
+// helpFlag returns the flag for help of a command with the given flags. It is -h as well,
+// unless one of those is.
+func helpFlag(flags []cli.Flag) cli.Flag {
+	f := &cli.BoolFlag{Name: "help", Usage: "print this help and exit"}
+	if lookupShort(flags, "h") == nil {
+		f.Aliases = []string{"h"}
+	}
+	return f
 }
 
 // sortArgs puts the options before the operands, each under the first name of its

@@ -40,8 +40,8 @@ func Main(app *cli.App) {
 // that cannot be written is one more error, once.
 //
 // It sets the library up so that the commands behave as GNU tools do: options may
-// follow operands, short ones bundle, a command may define -h and -v for itself, and
-// the library prints no errors and never exits.
+// follow operands, short ones bundle, -h is help unless a command defines it for itself, as
+// it may -v, and the library prints no errors and never exits.
 func Run(ctx context.Context, app *cli.App, args []string, in io.Reader, out, errw io.Writer) int {
 	r := &run{name: app.Name, errw: errw}
 	w := bufio.NewWriterSize(namedWriter{out}, 64<<10)
@@ -78,6 +78,7 @@ func (r *run) run(ctx context.Context, app *cli.App, args []string) (err error) 
 			err = fmt.Errorf("internal error: %v", p)
 		}
 	}()
+	cli.HelpFlag = helpFlag(app.Flags)
 	app.Setup()
 	sorted, err := r.sortArgs(app.Flags, args[min(1, len(args)):])
 	if err != nil {
