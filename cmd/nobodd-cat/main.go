@@ -21,7 +21,8 @@ func app() *cli.App {
 		Usage:     "write files, of this machine or inside disk images, one after another",
 		UsageText: "nobodd-cat [-o ADDRESS] [ADDRESS]...",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "replace the file at `ADDRESS` once all input was read"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"},
+				Usage: "replace the file at `ADDRESS` once all input was read"},
 			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "write to a file system in use too"},
 			&cli.BoolFlag{Name: "no-sync", Usage: "leave it to the kernel when the data gets to the disk"},
 			&cli.BoolFlag{Name: "in-place", Usage: "free the old file first if the new one does not fit beside it"},

@@ -19,7 +19,7 @@ type order struct {
 	reversed bool
 }
 
-// orderOf gives the order that the options ask for. The last one wins.
+// orderOf returns the order that the options ask for. The last one wins.
 func orderOf(c *cli.Context) (order, error) {
 	word := "name"
 	switch last := tool.Last(c, "S", "t", "X", "U", "sort"); last {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"nobodd/internal/image"
@@ -100,14 +101,12 @@ func (p *printer) shown(name string) string {
 
 // plain is s with a question mark for each character that is not printable.
 func plain(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		if text.Printable(string(r)) != string(r) {
-			r = '?'
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsGraphic(r) {
+			return '?'
 		}
-		b.WriteRune(r)
-	}
-	return b.String()
+		return r
+	}, s)
 }
 
 // mark is what -F appends.
@@ -142,7 +141,8 @@ func (p *printer) rows(entries []tree.Entry) [][]string {
 		} else {
 			name += p.mark(e)
 		}
-		rows[i] = []string{modeText(e.Info.Mode()), links, user, group, p.sizeText(e.Size()), dateText(e.ModTime(), now), name}
+		size, date := p.sizeText(e.Size()), dateText(e.ModTime(), now)
+		rows[i] = []string{modeText(e.Info.Mode()), links, user, group, size, date, name}
 	}
 	return rows
 }
@@ -192,13 +192,14 @@ func dateText(t, now time.Time) string {
 	return t.Format("Jan _2 15:04")
 }
 
-// owner gives the number of links and the owner and group, by name. What is in an
+// owner returns the number of links and the owner and group, by name. What is in an
 // image is root's, as where Linux mounts it.
 func (p *printer) owner(info fs.FileInfo) (links, user, group string) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	switch {
 	case ok:
-		return strconv.FormatUint(uint64(st.Nlink), 10), p.users.name("/etc/passwd", st.Uid), p.groups.name("/etc/group", st.Gid)
+		links = strconv.FormatUint(uint64(st.Nlink), 10)
+		return links, p.users.name("/etc/passwd", st.Uid), p.groups.name("/etc/group", st.Gid)
 	case info.IsDir():
 		return "2", "root", "root"
 	}
@@ -228,15 +229,11 @@ func (n *names) name(file string, id uint32) string {
 
 // partitionRows are the columns of a partition listing with -l, the header first.
 func partitionRows(entries []tree.Entry, sizeText func(int64) string) [][]string {
-	rows := [][]string{{"NUM", "USE", "FS", "START", "SIZE", "TYPE", "LABEL"}}
+	rows := [][]string{image.Columns()}
 	for _, e := range entries {
-		r := partitionOf(e)
-		row := []string{strconv.Itoa(r.Num), r.Use, r.FS, strconv.FormatInt(r.Start, 10), sizeText(r.Size), r.Type, plain(r.Label)}
-		for i := range row {
-			if row[i] == "" {
-				row[i] = "-"
-			}
-		}
+		row := e.Part.Row(sizeText)
+		label := &row[len(row)-1]
+		*label = plain(*label)
 		rows = append(rows, row)
 	}
 	return rows
@@ -255,17 +252,8 @@ type partitionJSON struct {
 }
 
 func partitionOf(e tree.Entry) partitionJSON {
-	p := partitionJSON{e.Addr, e.Part.Num, "", "", e.Part.Start, e.Part.Size, e.Part.Type, e.Part.Label}
-	switch {
-	case e.Part.Boot:
-		p.Use = "boot"
-	case e.Part.Root:
-		p.Use = "root"
-	}
-	if e.Part.FAT != 0 {
-		p.FS = "fat" + strconv.Itoa(e.Part.FAT)
-	}
-	return p
+	p := e.Part
+	return partitionJSON{e.Addr, p.Num, p.Use(), p.FS(), p.Start, p.Size, p.Type, p.Label}
 }
 
 // fileJSON is a file or directory in --json.
@@ -280,7 +268,8 @@ type fileJSON struct {
 }
 
 func fileOf(e tree.Entry) fileJSON {
-	f := fileJSON{e.Addr, e.Info.Name(), "file", e.Size(), e.ModTime().Format(time.RFC3339), modeText(e.Info.Mode()), ""}
+	mtime := e.ModTime().Format(time.RFC3339)
+	f := fileJSON{e.Addr, e.Info.Name(), "file", e.Size(), mtime, modeText(e.Info.Mode()), ""}
 	if e.Info.IsDir() {
 		f.Type = "dir"
 	}

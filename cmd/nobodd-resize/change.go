@@ -3,11 +3,12 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"nobodd/internal/image"
@@ -69,12 +70,11 @@ func (c *change) printTables(w io.Writer, path string) error {
 // printPartitions prints the columns of nobodd-ls -l: START in sectors, SIZE in bytes.
 func printPartitions(w io.Writer, parts []image.Partition) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(tw, "NUM\tUSE\tFS\tSTART\tSIZE\tTYPE\tLABEL")
+	bytes := func(n int64) string { return strconv.FormatInt(n, 10) }
+	fmt.Fprintln(tw, strings.Join(image.Columns(), "\t"))
 	for _, p := range parts {
-		fmt.Fprintf(tw, "%d\t%s\t%s\t%d\t%d\t%s\t%s\n", p.Num, orDash(p.Use()), orDash(p.FS()),
-			p.Start, p.Size, orDash(p.Type), orDash(text.Printable(p.Label)))
+		p.Label = text.Printable(p.Label)
+		fmt.Fprintln(tw, strings.Join(p.Row(bytes), "\t"))
 	}
 	return tw.Flush()
 }
-
-func orDash(s string) string { return cmp.Or(s, "-") }

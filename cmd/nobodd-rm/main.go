@@ -19,9 +19,11 @@ func app() *cli.App {
 		UsageText:   "nobodd-rm [OPTION]... ADDRESS...",
 		Description: "ADDRESS is a place in an image such as jammy.img:1:/cmdline.txt.",
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r", "R"}, Usage: "remove directories and what is in them"},
+			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r", "R"},
+				Usage: "remove directories and what is in them"},
 			&cli.BoolFlag{Name: "dir", Aliases: []string{"d"}, Usage: "remove empty directories"},
-			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "ignore what does not exist, and write to a file system in use"},
+			&cli.BoolFlag{Name: "force", Aliases: []string{"f"},
+				Usage: "ignore what does not exist, and write to a file system in use"},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "print what was removed"},
 			&cli.BoolFlag{Name: "no-preserve-root", Usage: "allow the removal of all that is in a root directory"},
 			&cli.BoolFlag{Name: "no-sync", Usage: "leave it to the kernel when to write to disk"},

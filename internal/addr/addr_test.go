@@ -51,7 +51,7 @@ func TestParse(t *testing.T) {
 		{in: "/dev/mmcblk0:1:/a", kind: Inside, image: "/dev/mmcblk0", part: 1, path: "/a"},
 		{in: "-:1:/a", kind: Inside, image: "-", part: 1, path: "/a"},
 
-		// the first colon with a valid partition part behind it
+		// the first colon with a valid partition part after it
 		{in: "x:y.img:1:/", kind: Inside, image: "x:y.img", part: 1, path: "/", slash: true},
 		{in: "a:1:b:2:/c", kind: Inside, image: "a:1:b", part: 2, path: "/c"},
 		{in: "a:1:/b:2:/c", kind: Inside, image: "a", part: 1, path: "/b:2:/c"},

@@ -96,8 +96,8 @@ func (t *Tx) stageFile(f *newFile) (failed, err error) {
 	return nil, t.finish(w, f)
 }
 
-// finish gives the temporary file of f, which holds all data, its owner, mode and time,
-// and syncs it if there is no other file.
+// finish sets owner, mode and time of the temporary file of f, which holds all data, and
+// syncs it if there is no other file.
 func (t *Tx) finish(w *os.File, f *newFile) error {
 	if f.old != nil {
 		likeOld(w, f.old)
@@ -130,8 +130,8 @@ func (t *Tx) create(f *newFile) (*os.File, error) {
 	return nil, fs.ErrExist
 }
 
-// likeOld gives the new file the mode and, where that is allowed, the owner of the
-// file whose place it takes.
+// likeOld sets the mode and, where that is allowed, the owner of the new file to those
+// of the file whose place it takes.
 func likeOld(w *os.File, old fs.FileInfo) {
 	st := old.Sys().(*syscall.Stat_t)
 	w.Chown(int(st.Uid), int(st.Gid))

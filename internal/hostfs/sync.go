@@ -25,7 +25,7 @@ func (t *Tx) checkSpace() error {
 		dir := t.existing(Dir(f.name))
 		dev, err := device(dir)
 		if err != nil {
-			continue // staging will tell
+			continue // staging says why
 		}
 		if all[dev] == nil {
 			all[dev] = &fsys{}

@@ -43,7 +43,7 @@ type newFile struct {
 	tmp  string // name of its temporary file; "" where there is none
 }
 
-// done tells the source of f its fate: nil once f stands in its place.
+// done calls Done of the source of f: with nil once f stands in its place.
 func (f *newFile) done(err error) {
 	if f.src.Done != nil {
 		f.src.Done(err)

@@ -18,7 +18,8 @@ func printVersion(c *cli.Context) {
 // options, and its Description. It takes the place of the library's templates.
 func printHelp(w io.Writer, _ string, data any) {
 	app := data.(*cli.App)
-	fmt.Fprintf(w, "Usage: %s\n%s\n\nOptions:\n", strings.ReplaceAll(app.UsageText, "\n", "\n       "), sentence(app.Usage))
+	usage := strings.ReplaceAll(app.UsageText, "\n", "\n       ")
+	fmt.Fprintf(w, "Usage: %s\n%s\n\nOptions:\n", usage, sentence(app.Usage))
 	for _, f := range app.VisibleFlags() {
 		printFlag(w, f)
 	}

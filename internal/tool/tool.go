@@ -35,7 +35,7 @@ func Main(app *cli.App) {
 	os.Exit(Run(context.Background(), app, os.Args, os.Stdin, os.Stdout, os.Stderr))
 }
 
-// Run runs app and gives the exit status. Joined errors print one line each, "NAME: error".
+// Run runs app and returns the exit status. Joined errors print one line each, "NAME: error".
 // What the action writes to app.Writer is buffered and flushed at the end; an output
 // that cannot be written is one more error, once.
 //
@@ -124,7 +124,7 @@ func Report(c *cli.Context, err error) { state(c).report(err) }
 // Note prints a line on stderr, "NAME: text", that is no error.
 func Note(c *cli.Context, format string, args ...any) { state(c).say(fmt.Sprintf(format, args...)) }
 
-// Last tells which of the named options was given last, by any of its names, and ""
+// Last returns which of the named options was given last, by any of its names, and ""
 // if none was. The names are the first names of the flags.
 func Last(c *cli.Context, names ...string) string {
 	last := ""
@@ -140,7 +140,7 @@ func Last(c *cli.Context, names ...string) string {
 
 func state(c *cli.Context) *run { return c.App.Metadata[metadataKey].(*run) }
 
-// namedWriter gives the errors of standard output a name that users know it by.
+// namedWriter names standard output in its errors.
 type namedWriter struct{ w io.Writer }
 
 func (n namedWriter) Write(p []byte) (int, error) {

@@ -293,7 +293,8 @@ func (c *copier) commit() error {
 // stdin plans the copy of standard input, which spool holds; it counts as changed just now.
 func (c *copier) stdin(a addr.Addr, spool *Spool, into bool) {
 	if into {
-		c.fail(a, fmt.Errorf("standard input needs the name of a file to write, not the directory %s", quote(c.dest.addr.Text)))
+		dir := quote(c.dest.addr.Text)
+		c.fail(a, fmt.Errorf("standard input needs the name of a file to write, not the directory %s", dir))
 		return
 	}
 	if c.keeps(c.dest, c.destInfo) || c.opt.Update && spool.olderThan(c.destInfo) {

@@ -106,7 +106,7 @@ func (c *copier) readable(src place, fi fs.FileInfo) error {
 
 // newer reports whether the source is newer than the file at dst. Where the tree of dst cuts
 // times and both are of the same step, the source is newer if it is another file; with
-// Preserve, where that is so after each copy, the sizes tell.
+// Preserve, where that is so after each copy, the sizes decide.
 func (c *copier) newer(src place, fi fs.FileInfo, dst place, di fs.FileInfo) bool {
 	step := dst.tree.TimeStep()
 	switch {

@@ -114,7 +114,7 @@ func (s scene) state(t *testing.T, what string) map[string]string {
 	return state
 }
 
-// check requires that each file is the old or the new one, and tells whether all is new.
+// check requires that each file is the old or the new one, and reports whether all is new.
 func (s scene) check(t *testing.T, what string, old map[string]string, killed bool) (done bool) {
 	t.Helper()
 	got := s.state(t, what)
@@ -179,7 +179,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// memoryDir gives a temporary directory on which syncs take no time, if there is one.
+// memoryDir returns a temporary directory on which syncs take no time, if there is one.
 func memoryDir(t *testing.T) string {
 	dir, err := os.MkdirTemp("/dev/shm", "nobodd-test-")
 	if err != nil {
@@ -210,7 +210,7 @@ func (f fault) calls(s scene) []string {
 	return calls
 }
 
-// reset makes everything as it was before the command and tells what that is.
+// reset makes everything as it was before the command and returns what that is.
 func (s scene) reset(t *testing.T, img []byte) map[string]string {
 	t.Helper()
 	noError(t, testimg.WriteSparse("vol.img", img))
@@ -264,7 +264,7 @@ func sweep(t *testing.T, s scene, f fault, calls, bin string, img []byte) {
 	t.Errorf("more than %d faults", most)
 }
 
-// execute runs a command of bin, below another one if there is one, and gives the exit
+// execute runs a command of bin, below another one if there is one, and returns the exit
 // status, -1 for a signal, and what it said on stderr.
 func execute(bin string, below, args []string) (status int, stderr string) {
 	line := append(append([]string{}, below...), filepath.Join(bin, args[0]))

@@ -47,7 +47,7 @@ func volumeTree(t *testing.T) files {
 	return f
 }
 
-// shortEntry gives the offset of the entry with the short name, as stored.
+// shortEntry returns the offset of the entry with the short name, as stored.
 func shortEntry(t *testing.T, img []byte, name string) int {
 	t.Helper()
 	at := bytes.Index(img, []byte(name))
@@ -195,7 +195,7 @@ func TestCopyInVolume(t *testing.T) {
 	}
 }
 
-// Update tells what changed in the 2 seconds that a FAT volume takes for one time.
+// Update finds what changed in the 2 seconds that a FAT volume takes for one time.
 func TestUpdateWithinTwoSeconds(t *testing.T) {
 	at := time.Date(2024, 5, 6, 7, 8, 10, 0, time.UTC)
 	for _, tt := range []struct {

@@ -187,7 +187,8 @@ func (l *lister) dir(a addr.Addr) {
 			l.fail(child, err)
 			continue
 		}
-		list.Entries = append(list.Entries, Entry{Name: d.Name(), Addr: child.String(), Info: fi, Link: l.link(child, fi)})
+		entry := Entry{Name: d.Name(), Addr: child.String(), Info: fi, Link: l.link(child, fi)}
+		list.Entries = append(list.Entries, entry)
 	}
 	if l.opt.Sort != nil {
 		l.opt.Sort(list.Entries)

@@ -51,7 +51,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// found gives what is below the present directory in the same form.
+// found returns what is below the present directory in the same form.
 func found(t *testing.T) files {
 	t.Helper()
 	f := files{}
@@ -77,7 +77,7 @@ func found(t *testing.T) files {
 	return f
 }
 
-// missing gives the directories that the names in f imply.
+// whole returns f with the directories that its names imply.
 func (f files) whole() files {
 	all := files{}
 	maps.Copy(all, f)
@@ -390,8 +390,8 @@ func TestSpool(t *testing.T) {
 			p = p[n:]
 		}
 		for range 2 {
-			if got, err := io.ReadAll(s.Open()); err != nil || !bytes.Equal(got, data) || s.Size() != int64(size) {
-				t.Errorf("size %d: got %d bytes, %v, Size %d", size, len(got), err, s.Size())
+			if got, err := io.ReadAll(s.Open()); err != nil || !bytes.Equal(got, data) || s.size != int64(size) {
+				t.Errorf("size %d: got %d bytes, %v, size %d", size, len(got), err, s.size)
 			}
 		}
 		if (s.file != nil) != (size > spoolMemory) {

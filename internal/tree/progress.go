@@ -50,7 +50,8 @@ func (p *progress) print(w io.Writer) {
 
 // quote puts s in quotes as coreutils does: so that a shell reads it back.
 func quote(s string) string {
-	switch odd := !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !visible(r) }); {
+	isOdd := func(r rune) bool { return !unicode.IsGraphic(r) }
+	switch odd := !utf8.ValidString(s) || strings.ContainsFunc(s, isOdd); {
 	case !odd && !strings.Contains(s, "'"):
 		return "'" + s + "'"
 	case !odd && !strings.ContainsAny(s, "\"$`\\!"):
@@ -62,7 +63,7 @@ func quote(s string) string {
 		switch {
 		case r == '\'':
 			b.WriteString(`'\''`)
-		case visible(r) && (r != utf8.RuneError || size > 1):
+		case unicode.IsGraphic(r) && (r != utf8.RuneError || size > 1):
 			b.WriteString(s[:size])
 		default:
 			for _, c := range []byte(s[:size]) {
@@ -74,9 +75,7 @@ func quote(s string) string {
 	return "'" + b.String() + "'"
 }
 
-func visible(r rune) bool { return unicode.IsPrint(r) || unicode.Is(unicode.Zs, r) }
-
-// escape gives a byte in the words of the shell's $'...'.
+// escape returns a byte in the words of the shell's $'...'.
 func escape(c byte) string {
 	if '\a' <= c && c <= '\r' {
 		return `\` + "abtnvfr"[c-'\a':c-'\a'+1]

@@ -24,7 +24,7 @@ type Spool struct {
 
 	buf  bytes.Buffer
 	file *os.File
-	size int64
+	size int64 // bytes written so far
 	err  error // of Write
 }
 
@@ -78,10 +78,7 @@ func (s *Spool) spill() error {
 	return nil
 }
 
-// Size is the number of bytes written so far.
-func (s *Spool) Size() int64 { return s.size }
-
-// Open gives a reader over all that was written so far.
+// Open returns a reader over all that was written so far.
 func (s *Spool) Open() io.Reader {
 	if s.file != nil {
 		return io.NewSectionReader(s.file, 0, s.size)

@@ -95,7 +95,8 @@ func (p place) newChild(base string) place {
 func Parse(text string) (addr.Addr, error) {
 	a, err := addr.Parse(text, image.IsFile)
 	if err == nil && a.Kind == addr.Whole {
-		return a, failure(a, fmt.Errorf("this is the image itself (%s/ is the root directory of its boot partition)", a))
+		err = fmt.Errorf("this is the image itself (%s/ is the root directory of its boot partition)", a)
+		return a, failure(a, err)
 	}
 	return a, err
 }

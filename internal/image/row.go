@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package image
+
+import (
+	"cmp"
+	"strconv"
+)
+
+// Columns returns the heads of what Partition.Row returns.
+func Columns() []string {
+	return []string{"NUM", "USE", "FS", "START", "SIZE", "TYPE", "LABEL"}
+}
+
+// Row returns what people are shown of p: "-" stands for what is empty, START is in
+// sectors, and size prints a number of bytes. LABEL, the last, may hold anything.
+func (p Partition) Row(size func(int64) string) []string {
+	start := strconv.FormatInt(p.Start, 10)
+	row := []string{strconv.Itoa(p.Num), p.Use(), p.FS(), start, size(p.Size), p.Type, p.Label}
+	for i := range row {
+		row[i] = cmp.Or(row[i], "-")
+	}
+	return row
+}
