@@ -11,20 +11,18 @@ import (
 
 // allocator gives out free clusters. It knows of them from a set in memory alone.
 type allocator struct {
-	used clusterSet // bits that are no cluster's are set
+	used clusterSet // those that are no clusters, or are not there, are in it
 	free int64      // clusters not in used
 	// hint[k] is where the first free run of at least 2^k clusters can begin: runs only shrink.
 	hint [32]uint32
 }
 
-// newAllocator takes over used.
+// newAllocator takes over used. What does not lie whole on what is there is not given out.
 func (g *geometry) newAllocator(used clusterSet) *allocator {
 	a := &allocator{used: used}
 	used.add(0)
 	used.add(1)
-	for c := g.clusters + 2; c < uint32(len(used)*64); c++ {
-		used.add(c)
-	}
+	used.addRun(run{g.end, uint32(len(used)*64) - g.end})
 	for _, w := range used {
 		a.free += int64(64 - bits.OnesCount64(w))
 	}

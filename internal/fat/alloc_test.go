@@ -10,7 +10,7 @@ import (
 
 // Each character stands for a cluster, from number 2 on; a dot for a free one.
 func newTestAllocator(clusters string) *allocator {
-	g := &geometry{clusters: uint32(len(clusters))}
+	g := &geometry{clusters: uint32(len(clusters)), end: uint32(len(clusters)) + 2}
 	used := g.newSet()
 	for i, c := range clusters {
 		if c != '.' {
@@ -49,6 +49,7 @@ func TestAllocAll(t *testing.T) {
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		g := &geometry{clusters: 1 + r.Uint32N(2000)}
+		g.end = g.clusters + 2
 		used := g.newSet()
 		for c := range g.clusters {
 			if r.IntN(4) == 0 {

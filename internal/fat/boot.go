@@ -136,6 +136,9 @@ type geometry struct {
 	fsInfo      int64  // FAT32: FSInfo sector, 0 if there is none
 	dataStart   int64
 	clusters    uint32 // numbered from 2 to clusters+1
+	total       int64  // size of the volume as the boot sector has it
+	there       int64  // how much of that is there; the FATs and the fixed root directory are
+	end         uint32 // the first cluster that does not lie whole on what is there
 }
 
 // Number of clusters at which the next FAT width begins, and the most FAT32 can number.
@@ -167,7 +170,8 @@ func readBoot(r io.ReaderAt, size int64) (*bootSector, *geometry, error) {
 	return &b, g, err
 }
 
-// geometry works out the layout and checks that all of it lies within size bytes.
+// geometry works out the layout and checks that all before the clusters is in size bytes. Of the clusters some
+// may be past that: a volume larger than its partition or file is read as far as it goes.
 func (b *bootSector) geometry(size int64) (*geometry, error) {
 	ss := b.sectorSize()
 	g := &geometry{
@@ -178,21 +182,23 @@ func (b *bootSector) geometry(size int64) (*geometry, error) {
 		fats:        b.fats(),
 		mirror:      true,
 		rootSize:    32 * b.rootEntries(),
+		total:       ss * b.sectors(),
 	}
-	total := ss * b.sectors()
+	g.there = min(size, g.total)
 	g.rootStart = g.fatStart + int64(g.fats)*g.fatSize
 	g.dataStart = g.rootStart + (g.rootSize+ss-1)/ss*ss
 	switch {
 	case g.fatSize == 0:
 		return nil, corruptf(b.fatSizeOff(), "a file allocation table of no size")
-	case total == 0:
+	case g.total == 0:
 		return nil, corruptf(b.sectorsOff(), "a volume of no sectors")
-	case total > size:
-		return nil, corruptf(b.sectorsOff(), "truncated: the volume has %d bytes, but only %d are there", total, size)
-	case g.dataStart+g.clusterSize > total:
-		return nil, corruptf(b.sectorsOff(), "no room for data: it would begin at byte %d of %d", g.dataStart, total)
+	case g.dataStart+g.clusterSize > g.total:
+		return nil, corruptf(b.sectorsOff(), "no room for data: it would begin at byte %d of %d", g.dataStart, g.total)
+	case g.dataStart > g.there:
+		return nil, corruptf(b.sectorsOff(), "truncated: the data begins at byte %d, but only %d of %d bytes are there",
+			g.dataStart, g.there, g.total)
 	}
-	if err := b.setClusters(g, (total-g.dataStart)/g.clusterSize); err != nil {
+	if err := b.setClusters(g, (g.total-g.dataStart)/g.clusterSize); err != nil {
 		return nil, err
 	}
 	return g, nil
@@ -218,6 +224,7 @@ func (b *bootSector) setClusters(g *geometry, n int64) error {
 		return corruptf(b.fatSizeOff(), "%d clusters, but a file allocation table for %d", n, max(room, 0))
 	}
 	g.clusters = uint32(n)
+	g.end = uint32((g.there-g.dataStart)/g.clusterSize) + 2
 	if g.width == 32 && !g.valid(g.rootCluster) {
 		return corruptf(44, "root directory at cluster %d of %d", g.rootCluster, n)
 	}
@@ -249,6 +256,20 @@ func (g *geometry) valid(c uint32) bool { return c >= 2 && c-2 < g.clusters }
 // clusterOff is the offset of cluster c, which must be valid.
 func (g *geometry) clusterOff(c uint32) int64 {
 	return g.dataStart + int64(c-2)*g.clusterSize
+}
+
+// checkThere checks that the first size bytes of runs are there.
+func (g *geometry) checkThere(runs []run, size int64) error {
+	for _, r := range runs {
+		n := min(size, int64(r.n)*g.clusterSize)
+		if off := g.clusterOff(r.start); off+n > g.there {
+			c := max(r.start, g.end) // end is the one that is there in part
+			return corruptf(g.clusterOff(c), "cluster %d is past the end: only %d of the volume's %d bytes are there",
+				c, g.there, g.total)
+		}
+		size -= n
+	}
+	return nil
 }
 
 // clustersFor is the number of clusters that n bytes take.

@@ -4,6 +4,7 @@ package fat
 
 import (
 	"fmt"
+	"iter"
 	"math/bits"
 )
 
@@ -23,14 +24,27 @@ func (s clusterSet) add(c uint32)      { s[c/64] |= 1 << (c % 64) }
 func (s clusterSet) remove(c uint32)   { s[c/64] &^= 1 << (c % 64) }
 
 func (s clusterSet) addRun(r run) {
-	for c := r.start; c < r.start+r.n; c++ {
-		s.add(c)
+	for i, mask := range r.words() {
+		s[i] |= mask
 	}
 }
 
 func (s clusterSet) removeRun(r run) {
-	for c := r.start; c < r.start+r.n; c++ {
-		s.remove(c)
+	for i, mask := range r.words() {
+		s[i] &^= mask
+	}
+}
+
+// words returns the words of a clusterSet that hold r, and its bits in them.
+func (r run) words() iter.Seq2[uint32, uint64] {
+	return func(yield func(uint32, uint64) bool) {
+		for c, end := r.start, r.start+r.n; c < end; {
+			stop := min(end, (c/64+1)*64)
+			if mask := ^uint64(0) << (c % 64) & (^uint64(0) >> (63 - (stop-1)%64)); !yield(c/64, mask) {
+				return
+			}
+			c = stop
+		}
 	}
 }
 

@@ -155,6 +155,7 @@ func (c *commit) makeRoom(need int64) error {
 	for _, l := range replaced {
 		freed.addRun(l.run)
 	}
+	freed.removeRun(run{c.v.end, c.v.clusters + 2 - c.v.end})
 	lost, total := c.lost.len(), c.space.free
 	inPlace := need > total+lost
 	if inPlace && (!c.opt.InPlace || need > total+lost+freed.len()) {

@@ -70,7 +70,7 @@ func TestOpenDamaged(t *testing.T) {
 		{"sectors few", func(img image) image { img.poke(19, 30, 0); return img }, "damaged file system: no room for data: it would begin at byte 35328 of 15360 (byte 19 of the volume)"},
 		{"FAT size", func(img image) image { img.poke(22, 2, 0); return img }, "damaged file system: 4563 clusters, but a file allocation table for 510 (byte 22 of the volume)"},
 		{"FAT size huge", func(img image) image { img.poke(22, 255, 255); return img }, "damaged file system: no room for data: it would begin at byte 67124736 of 2355200 (byte 19 of the volume)"},
-		{"truncated", func(img image) image { return img[:1<<20] }, "damaged file system: truncated: the volume has 2355200 bytes, but only 1048576 are there (byte 19 of the volume)"},
+		{"truncated", func(img image) image { return img[:35327] }, "damaged file system: truncated: the data begins at byte 35328, but only 35327 of 2355200 bytes are there (byte 19 of the volume)"},
 	} {
 		img := tt.damage(fixture(t, "fat16"))
 		_, err := fat.Open(testimg.Mem(img), int64(len(img)))

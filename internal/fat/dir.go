@@ -112,12 +112,19 @@ func (v *FS) extents(t *table, first uint32) ([]extent, error) {
 	if err == nil && n > limit {
 		err = corruptf(v.clusterOff(first), "a directory of more than %d entries", maxDirent)
 	}
+	if err == nil {
+		err = v.checkThere(runs, n*v.clusterSize)
+	}
 	var xs []extent
 	left := int64(maxDirSize)
 	for _, r := range runs {
-		size := min(int64(r.n)*v.clusterSize, left)
+		off := v.clusterOff(r.start)
+		size := min(int64(r.n)*v.clusterSize, left, (v.there-off)/direntSize*direntSize)
 		if size > 0 {
-			xs = append(xs, extent{v.clusterOff(r.start), size})
+			xs = append(xs, extent{off, size})
+		}
+		if size < int64(r.n)*v.clusterSize {
+			break
 		}
 		left -= size
 	}

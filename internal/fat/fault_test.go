@@ -201,3 +201,37 @@ func TestTorn(t *testing.T) {
 		}
 	}
 }
+
+// The links to the clusters that a directory grows by come a sync after the chains of these: where both stand in
+// different sectors of the FAT, either may be there without the other.
+func TestTornGrow(t *testing.T) {
+	for _, name := range []string{"fat16", "fat32-one"} {
+		img, before := fixtureTree(t, name)
+		v := mustOpen(t, img)
+		free, err := v.Free()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fill := writeOp("", "fill", make([]byte, free-3*v.ClusterSize())) // the last three stay free
+		fill.want(before)
+		if err := change(testimg.Mem(img), int64(len(img)), fat.TxOptions{}, fill.plan); err != nil {
+			t.Fatal(err)
+		}
+		after := maps.Clone(before)
+		rec := testimg.NewRecorder(img)
+		if err := change(rec, int64(len(img)), fat.TxOptions{}, func(tx *fat.Tx) error {
+			name := "EMPTYDIR/" + strings.Repeat("x", 190) // a sector full of entries
+			after[name] = nil
+			return tx.WriteFile(name, source(nil))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for n := range rec.Len() + 1 {
+			for seed := range uint64(16) {
+				if err := judge(rec.Torn(n, seed), before, after); err != nil {
+					t.Errorf("%s: torn after %d of %d (seed %d): %v", name, n, rec.Len(), seed, err)
+				}
+			}
+		}
+	}
+}

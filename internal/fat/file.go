@@ -76,6 +76,9 @@ func (v *FS) fileChain(t *table, e *entry) ([]run, error) {
 	if err == nil && n < need {
 		err = corruptf(e.off+28, "the size of %d bytes needs %d clusters, the chain has %d", e.d.size(), need, n)
 	}
+	if err == nil {
+		err = v.checkThere(runs, int64(e.d.size()))
+	}
 	return runs, err
 }
 

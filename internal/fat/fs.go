@@ -35,8 +35,9 @@ type FS struct {
 // maxCached is how many entries are remembered of directories that are not above the last one read.
 const maxCached = maxDirent
 
-// Open opens the volume on r, which is size bytes long. If r is a Device too, Begin works.
-// It reads the boot sector only. Errors: ErrNotFAT, a CorruptError, or that of r.
+// Open opens the volume on r, which is size bytes long. If r is a Device too, Begin works. A volume that is
+// larger is read as far as size goes: what is past that is damage of the files that need it, and is not
+// written to. Open reads the boot sector only. Errors: ErrNotFAT, a CorruptError, or that of r.
 func Open(r io.ReaderAt, size int64) (*FS, error) {
 	b, g, err := readBoot(r, size)
 	if err != nil {
@@ -58,11 +59,15 @@ func (v *FS) forget() {
 // Width is the width of a FAT entry: 12, 16 or 32 bits.
 func (v *FS) Width() int { return v.width }
 
+// Size is the size in bytes that the boot sector says the volume has; less may be there.
+func (v *FS) Size() int64 { return v.total }
+
 // TimeStep is what the times of files are cut to: an entry counts them in 2 seconds.
 // Spec: Microsoft FAT 1.03, "Date and Time Formats".
 func (v *FS) TimeStep() time.Duration { return 2 * time.Second }
 
-// Free counts the free space in the FAT, in bytes; FSInfo is not trusted.
+// Free is the free space in bytes, of clusters that lie whole on what is there. It is counted in the FAT,
+// which takes a read of all of it: FSInfo may be stale, and counts what is not there.
 func (v *FS) Free() (int64, error) {
 	n, err := v.table(v.r).free()
 	return n * v.clusterSize, err

@@ -33,7 +33,7 @@ func (c *commit) writeFSInfo() error {
 	}
 	old := info
 	next, ok := c.space.nextFree(2)
-	if !ok {
+	if !ok || next >= c.v.end { // what was freed may not be there
 		next = noHint
 	}
 	info.setFree(uint32(c.free + c.fat.freed))

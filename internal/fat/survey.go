@@ -11,6 +11,7 @@ type survey struct {
 	kept clusterSet // clusters of those that stay
 	lost clusterSet // clusters that are in use and belong to nothing; nil if they are not needed, or are uncertain
 	free int64      // clusters that the FAT shows as free
+	room int64      // those of them that lie whole on what is there
 }
 
 // survey reads the whole FAT and follows the chains of all files and directories, noting in the
@@ -27,7 +28,7 @@ func (t *Tx) survey(need int64) (*survey, error) {
 		}
 		s.add(v.geometry, b)
 	}
-	if need <= s.free || v.InUse() { // in use, what seems lost may just not be linked yet
+	if need <= s.room || v.InUse() { // in use, what seems lost may just not be linked yet
 		s.lost = nil
 	}
 	if err := t.follow(table, s); err != nil {
@@ -45,10 +46,13 @@ func (s *survey) add(g *geometry, b block) {
 		c := b.first + uint32(i)
 		if e == entryFree {
 			s.free++
+			if c < g.end {
+				s.room++
+			}
 			continue
 		}
 		s.used.add(c)
-		if g.valid(e) || e >= entryEnd {
+		if c < g.end && (g.valid(e) || e >= entryEnd) {
 			s.lost.add(c) // unless follow finds it
 		}
 	}

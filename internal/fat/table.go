@@ -179,15 +179,15 @@ func (t *table) decode(entries []uint32, c, stop uint32) []uint32 {
 	return entries
 }
 
-// free counts the free clusters.
+// free counts the free clusters that lie whole on what is there.
 func (t *table) free() (int64, error) {
 	var n int64
 	for b, err := range t.blocks() {
 		if err != nil {
 			return 0, err
 		}
-		for _, e := range b.entries {
-			if e == entryFree {
+		for i, e := range b.entries {
+			if e == entryFree && b.first+uint32(i) < t.end {
 				n++
 			}
 		}

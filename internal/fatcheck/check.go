@@ -68,8 +68,9 @@ func (r *Report) String() string {
 	return strings.Join(lines, "\n")
 }
 
-// Check checks the volume on d, which is size bytes long. The error says why it could
-// not be checked at all: ErrNotFAT, or an error of d.
+// Check checks the volume on d, which is size bytes long. A volume that says it is larger
+// is checked as far as size goes: a file that needs more is damaged. The error says why it
+// could not be checked at all: ErrNotFAT, or an error of d.
 func Check(d io.ReaderAt, size int64) (*Report, error) {
 	v, err := openVolume(d, size)
 	if err != nil {

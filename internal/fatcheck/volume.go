@@ -13,6 +13,7 @@ import (
 // volume is the geometry of a FAT volume and its tables.
 type volume struct {
 	d           io.ReaderAt
+	size        int64 // bytes of the volume that are there
 	boot        []byte
 	width       int
 	sector      int64 // bytes
@@ -53,7 +54,7 @@ func readBPB(b []byte) bpb {
 	return p
 }
 
-func (p bpb) check(size int64) error {
+func (p bpb) check() error {
 	switch {
 	case p.sector < 512 || p.sector > 4096 || bits.OnesCount(uint(p.sector)) != 1:
 		return fmt.Errorf("%w: sector size %d", ErrNotFAT, p.sector)
@@ -61,8 +62,6 @@ func (p bpb) check(size int64) error {
 		return fmt.Errorf("%w: %d sectors a cluster", ErrNotFAT, p.perCluster)
 	case p.reserved == 0 || p.copies == 0 || p.fatSectors == 0:
 		return fmt.Errorf("%w: no reserved sectors or no FAT", ErrNotFAT)
-	case p.total*p.sector > size:
-		return fmt.Errorf("%w: %d bytes in %d", ErrNotFAT, p.total*p.sector, size)
 	case p.fat32 && p.rootEntries != 0 || !p.fat32 && p.rootEntries == 0:
 		return fmt.Errorf("%w: %d root entries", ErrNotFAT, p.rootEntries)
 	}
@@ -70,7 +69,7 @@ func (p bpb) check(size int64) error {
 }
 
 func openVolume(d io.ReaderAt, size int64) (*volume, error) {
-	v := &volume{d: d}
+	v := &volume{d: d, size: size}
 	var err error
 	if v.boot, err = v.read(0, 512); err != nil {
 		if errors.Is(err, io.EOF) {
@@ -79,14 +78,14 @@ func openVolume(d io.ReaderAt, size int64) (*volume, error) {
 		return nil, err
 	}
 	p := readBPB(v.boot)
-	if err := p.check(size); err != nil {
+	if err := p.check(); err != nil {
 		return nil, err
 	}
 	v.sector, v.clusterSize = p.sector, p.perCluster*p.sector
 	v.rootOff = (p.reserved + p.copies*p.fatSectors) * v.sector
 	v.rootLen = p.rootEntries * 32
 	v.dataOff = v.rootOff + (v.rootLen+v.sector-1)/v.sector*v.sector
-	if v.dataOff > p.total*v.sector {
+	if v.dataOff > p.total*v.sector || v.dataOff > size {
 		return nil, fmt.Errorf("%w: no data area", ErrNotFAT)
 	}
 	v.clusters = int((p.total*v.sector - v.dataOff) / v.clusterSize)
@@ -167,6 +166,9 @@ const (
 
 // read returns exactly n bytes at off.
 func (v *volume) read(off, n int64) ([]byte, error) {
+	if off+n > v.size {
+		return nil, fmt.Errorf("read of %d bytes at %d of %d: %w", n, off, v.size, io.EOF)
+	}
 	p := make([]byte, n)
 	got, err := v.d.ReadAt(p, off)
 	if int64(got) == n {

@@ -236,7 +236,20 @@ func (w *walk) entry(dir string, self uint32, e []byte, long *longName, names ma
 	if got := int64(len(it.chain)); got != need {
 		w.bad(path, "%d clusters for %d bytes, not %d", got, it.size, need)
 	}
+	w.checkThere(path, it)
 	w.tree[path] = it
+}
+
+// checkThere checks that the clusters of a file are there, the last one as far as its size goes.
+func (w *walk) checkThere(path string, it item) {
+	left := it.size
+	for _, c := range it.chain {
+		if n := min(left, w.clusterSize); w.offset(c)+n > w.size {
+			w.bad(path, "cluster %d is past the end", c)
+			return
+		}
+		left -= w.clusterSize
+	}
 }
 
 func (w *walk) subdirectory(path string, parent uint32, e []byte) {

@@ -46,7 +46,7 @@ func (im *Image) PlanResize(size int64, grow int) (*Plan, error) {
 		return nil, errBare(grow)
 	}
 	if l.table == nil && size < im.size {
-		if _, err := fat.Open(im.section(0, size), size); err != nil {
+		if v, err := fat.Open(im.section(0, size), size); err != nil || v.Size() > size {
 			return nil, fmt.Errorf("cannot shrink to %d bytes: the FAT file system is larger", size)
 		}
 	}
