@@ -53,6 +53,7 @@ ip = fe80::1
 // TestResolve: which board asks, and for what.
 func TestResolve(t *testing.T) {
 	const a, b, c, stranger = "89025d75", "bd989ae1", "00001234", "192.168.0.99"
+	without, with := configured(t, withoutDefault), configured(t, withDefault)
 	for _, tt := range []struct {
 		client, name string
 		board, who   string // board "" for none
@@ -118,9 +119,9 @@ func TestResolve(t *testing.T) {
 		for _, fallback := range []bool{false, true} {
 			want := asked{who: tt.who, path: tt.path}
 			board, found := tt.board, tt.board != ""
-			cfg := configured(t, withoutDefault)
+			cfg := without
 			if fallback {
-				cfg = configured(t, withDefault)
+				cfg = with
 			}
 			if fallback && !found { // a serial number or MAC address is taken off, and nothing else
 				board, found = "default", true

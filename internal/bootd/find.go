@@ -23,6 +23,10 @@ func (s *Server) find(cfg *config.Config, r *tftp.Request, e *event) (file, erro
 	if ask.board.IP.IsValid() && !sameClient(ask.board.IP, client) {
 		return nil, errForbidden
 	}
+	e.story = ask.board.Serial.String()
+	if ask.board.Serial == config.Default {
+		e.story = client.String() // each client is a board of its own
+	}
 	s.tell.asked(e)
 	return s.open(ask.board, ask.path)
 }

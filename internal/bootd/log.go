@@ -20,7 +20,7 @@ import (
 type event struct {
 	client  netip.AddrPort
 	board   string // who asks, see asked.who
-	served  bool   // it is a board of the configuration that may ask
+	story   string // which board's it is part of, see Server.find; "" for that of none
 	file    string
 	bytes   int64 // sent
 	size    int64 // of the file; 0 if it was not opened

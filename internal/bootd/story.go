@@ -41,26 +41,21 @@ type story struct {
 	more    int      // requests for names that were not remembered
 }
 
-// stories are the stories of all boards. They know no clock.
+// stories are those of all boards, by event.story. They know no clock.
 type stories map[string]*story
-
-// storyKey tells boards apart: those of the default section by their address if they sent nothing else.
-func storyKey(e *event) string {
-	if e.board == config.Default.String() {
-		return e.client.Addr().String()
-	}
-	return e.board
-}
 
 // asked notes the beginning of a board's request.
 func (s stories) asked(e *event, now time.Time) {
-	b := s[storyKey(e)]
+	b := s[e.story]
 	if b == nil {
 		if len(s) >= maxStories {
 			return
 		}
-		b = &story{board: e.board, began: now}
-		s[storyKey(e)] = b
+		b = &story{began: now}
+		s[e.story] = b
+	}
+	if b.board == "" || e.board != config.Default.String() { // a Pi 3 does not say its number at first
+		b.board = e.board
 	}
 	b.client, b.last = e.client.Addr(), now
 	b.running++
@@ -68,7 +63,7 @@ func (s stories) asked(e *event, now time.Time) {
 
 // ended notes the end of a request that asked has seen.
 func (s stories) ended(e *event, now time.Time) {
-	b := s[storyKey(e)]
+	b := s[e.story]
 	if b == nil || b.running == 0 {
 		return
 	}
@@ -156,7 +151,6 @@ type teller struct {
 
 // asked notes that a request of a board begins.
 func (t *teller) asked(e *event) {
-	e.served = true
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.stories == nil {
@@ -168,7 +162,7 @@ func (t *teller) asked(e *event) {
 // ended logs a request that has ended.
 func (t *teller) ended(e *event) {
 	e.log(t.log)
-	if !e.served {
+	if e.story == "" {
 		return
 	}
 	t.mu.Lock()

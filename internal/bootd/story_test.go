@@ -22,7 +22,7 @@ type happening struct {
 	board  string
 	file   string
 	bytes  int64
-	client string // 192.168.0.5 if it is ""
+	client string // of the default section; "" for 192.168.0.5 and any other board
 }
 
 func (h happening) event() *event {
@@ -35,7 +35,11 @@ func (h happening) event() *event {
 	if !known {
 		panic(h.what)
 	}
-	return &event{client: netip.AddrPortFrom(netip.MustParseAddr(client), 1), board: h.board, file: h.file, bytes: h.bytes, err: err}
+	e := &event{client: netip.AddrPortFrom(netip.MustParseAddr(client), 1), board: h.board, story: h.board, file: h.file, bytes: h.bytes, err: err}
+	if h.client != "" {
+		e.story = h.client
+	}
+	return e
 }
 
 // TestStories: what is told at the end, 10 seconds after the last thing that happened.
@@ -75,13 +79,14 @@ func TestStories(t *testing.T) {
 			{0, "ask", a, "", 0, ""}, {1, "sent", a, "x", 1, ""}, {2, "ask", a, "", 0, ""}, {60, "sent", a, "x", 1, ""},
 		}, "89025d75: fetched 2 files, 2B in 60.0s"},
 		{"two boards", []happening{
-			{0, "ask", b, "", 0, ""}, {1, "ask", a, "", 0, "192.168.0.6"}, {2, "sent", a, "x", 1, "192.168.0.6"}, {3, "sent", b, "x", 2, ""},
+			{0, "ask", b, "", 0, ""}, {1, "ask", a, "", 0, ""}, {2, "sent", a, "x", 1, ""}, {3, "sent", b, "x", 2, ""},
 		}, "89025d75: fetched 1 file, 1B in 1.0s\nbd989ae1: fetched 1 file, 2B in 3.0s"},
-		{"a board by two addresses, and two of the default section", []happening{
-			{0, "ask", a, "", 0, "192.168.0.6"}, {0, "sent", a, "x", 1, "192.168.0.6"}, {1, "ask", a, "", 0, ""}, {1, "sent", a, "x", 1, ""},
-			{2, "ask", "default", "", 0, "192.168.0.6"}, {2, "sent", "default", "x", 1, "192.168.0.6"},
-			{3, "ask", "default", "", 0, ""}, {3, "sent", "default", "x", 1, ""},
-		}, "89025d75: fetched 2 files, 2B in 1.0s\ndefault: fetched 1 file, 1B in 0.0s\ndefault: fetched 1 file, 1B in 0.0s"},
+		{"two boards of the default section, one of which says its number", []happening{
+			{0, "ask", "default", "", 0, "192.168.0.6"}, {0, "sent", "default", "x", 1, "192.168.0.6"},
+			{1, "ask", "default", "", 0, "192.168.0.7"}, {1, "sent", "default", "x", 1, "192.168.0.7"},
+			{2, "ask", a, "", 0, "192.168.0.6"}, {2, "sent", a, "x", 1, "192.168.0.6"},
+			{3, "ask", "default", "", 0, "192.168.0.6"}, {3, "sent", "default", "x", 1, "192.168.0.6"},
+		}, "default: fetched 1 file, 1B in 0.0s\n89025d75: fetched 3 files, 3B in 3.0s"},
 		{"a stranger", []happening{{0, "sent", a, "x", 1, ""}}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -172,7 +177,7 @@ func TestStoryNames(t *testing.T) {
 func TestStoriesAreBounded(t *testing.T) {
 	s := stories{}
 	for i := range 2 * maxStories {
-		s.asked(&event{board: fmt.Sprint(i)}, time.Now())
+		s.asked(&event{story: fmt.Sprint(i)}, time.Now())
 	}
 	if len(s) != maxStories {
 		t.Errorf("%d stories, want %d", len(s), maxStories)
@@ -207,7 +212,7 @@ func TestTeller(t *testing.T) {
 		if told() != 2 || !strings.Contains(log.text(), "2: fetched 2 files") {
 			t.Error("the second is not told, or not whole")
 		}
-		tell.ended((&happening{what: "missing", board: "3"}).event()) // a stranger's
+		tell.ended((&happening{what: "missing"}).event()) // a stranger's
 		time.Sleep(time.Hour)
 		if told() != 2 || tell.timer != nil || len(tell.stories) > 0 {
 			t.Error("something is left")
