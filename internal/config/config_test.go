@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -548,6 +549,33 @@ func TestKeep(t *testing.T) {
 	}
 	if got := show(old, dir); got != before {
 		t.Errorf("the old one became %s", got)
+	}
+}
+
+// TestSample: what the sample configuration says in comments is right, and it and the manual page know every key.
+func TestSample(t *testing.T) {
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join("../..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	sample := regexp.MustCompile(`(?m)^#(\[|[a-z-]+ = )`).ReplaceAllString(read("scripts/nobodd.conf"), "$1")
+	dir := write(t, map[string]string{"nobodd.conf": sample})
+	c, err := Load(filepath.Join(dir, "nobodd.conf"))
+	want := `:: 69 1000 ports=49152-49999 blksize=1228; 89025d75 /srv/images/jammy.img 1 192.168.0.5 ["dc-a6-32-01-02-03"]; default /srv/images/installer.img -1`
+	if got := show(c, dir); err != nil || len(c.Mistakes) > 0 || got != want {
+		t.Errorf("%v, mistakes %v\ngot  %s\nwant %s", err, c.Mistakes, got, want)
+	}
+	page := read("man/nobodd.conf.5")
+	for _, key := range strings.Fields("listen port ports includedir max-transfers max-blksize image partition ip prefix uncached") {
+		if !strings.Contains(page, "\n.It Cm "+key+"\n") {
+			t.Errorf("the manual page does not describe %s", key)
+		}
+		if key != "uncached" && !strings.Contains(sample, "\n"+key+" = ") {
+			t.Errorf("the sample has no %s", key)
+		}
 	}
 }
 
