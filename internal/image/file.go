@@ -146,19 +146,27 @@ func openFile(path string, mode Mode, waiting *func()) (*openedFile, error) {
 	return o, nil
 }
 
-// storage returns the open file as what it is.
-func (o *openedFile) storage() (Storage, error) {
+// storage returns the open file as what it is. A block device that is opened for writing
+// drops what the page cache holds of it, lest a stale FAT is the base of a write.
+func (o *openedFile) storage(mode Mode, cache Cache) (Storage, error) {
 	fi, err := o.f.Stat()
 	if err == nil {
 		err = checkKind(fi) // the path may have changed its kind before it was opened
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case isBlock(fi):
-		return blockDevice{o}, nil
 	}
-	return regularFile{o}, nil
+	var st Storage = regularFile{o}
+	if isBlock(fi) {
+		st = blockDevice{o}
+	}
+	switch {
+	case mode == Write && isBlock(fi):
+		return st, rawFD{o}.drop(0, 0)
+	case mode == Write, cache == CacheAlways, cache == CacheAuto && !isBlock(fi):
+		return st, nil
+	}
+	return newUncached(st, rawFD{o}, alignment(st, o)), nil
 }
 
 // cause takes the path and the operation off an error of package os.

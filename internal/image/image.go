@@ -41,6 +41,11 @@ type Image struct {
 // (may be nil) is called once before it waits. An image that was replaced before it was
 // locked is opened anew. Errors are causes to be printed after the address.
 func Open(path string, mode Mode, waiting func()) (*Image, error) {
+	return OpenCache(path, mode, CacheAuto, waiting)
+}
+
+// OpenCache is Open with a choice of what is read past the page cache.
+func OpenCache(path string, mode Mode, cache Cache, waiting func()) (*Image, error) {
 	for {
 		f, err := openFile(path, mode, &waiting)
 		switch {
@@ -53,7 +58,7 @@ func Open(path string, mode Mode, waiting func()) (*Image, error) {
 			f.Close()
 			continue
 		}
-		st, err := f.storage()
+		st, err := f.storage(mode, cache)
 		if err != nil {
 			f.Close()
 			return nil, cause(err)
@@ -71,6 +76,13 @@ func New(st Storage, mode Mode) (*Image, error) {
 		return nil, err
 	}
 	return &Image{st: st, size: size, mode: mode}, nil
+}
+
+// DirectRefused reports whether the image, to be read past the page cache, is on storage
+// that refuses O_DIRECT: it is read through the page cache, which is emptied before.
+func (im *Image) DirectRefused() bool {
+	u, ok := im.st.(*uncached)
+	return ok && u.refused.Load()
 }
 
 // Close closes the image, which gives up the lock.
