@@ -12,6 +12,8 @@ import (
 	"nobodd/internal/testimg"
 )
 
+func TestMain(m *testing.M) { testimg.Main(m) }
+
 // TestReadme runs the README's console blocks, one after another in one directory with a
 // jammy.img in it, and compares what they print.
 func TestReadme(t *testing.T) {
@@ -19,7 +21,7 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bin := testimg.Build(t, ".")
+	bin := testimg.Commands(t)
 	scripts, err := filepath.Abs("scripts")
 	if err != nil {
 		t.Fatal(err)

@@ -32,16 +32,18 @@ func read(t *testing.T, page string) string {
 	return string(text)
 }
 
-// build builds the commands and gives the path of each program that has options.
-func build(t *testing.T) map[string]string {
-	bin := testimg.Build(t, "..")
+func TestMain(m *testing.M) { testimg.Main(m) }
+
+// programs returns the path of each program that has options.
+func programs(t *testing.T) map[string]string {
+	bin := testimg.Commands(t)
 	programs := map[string]string{"nobodd-prep": "../scripts/nobodd-prep"}
-	files, err := os.ReadDir(bin)
+	names, err := filepath.Glob("../cmd/nobodd-*")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range files {
-		programs[file.Name()] = filepath.Join(bin, file.Name())
+	for _, name := range names {
+		programs[filepath.Base(name)] = filepath.Join(bin, filepath.Base(name))
 	}
 	return programs
 }
@@ -65,7 +67,7 @@ func set(text string, line, option *regexp.Regexp, prefix string) map[string]boo
 }
 
 func TestOptions(t *testing.T) {
-	programs := build(t)
+	programs := programs(t)
 	for name, path := range programs {
 		found, err := filepath.Glob(name + ".[18]")
 		if err != nil || len(found) != 1 {

@@ -6,10 +6,11 @@
 //
 //	exits STATUS COMMAND [ARG]...   run it; it must end with this exit status
 //	fixture NAME [FILE]             unpack an image of internal/testimg to FILE (NAME.img)
-//	peer PROGRAM...                 skip the script where a program is absent; in CI fail
+//	peer PROGRAM...                 skip the script in the short tier (go test -short), or
+//	                                where a program is absent; in CI that fails
 //	fsckclean FILE [NUM]            fsck.vfat -n has nothing to say about the file, or
-//	                                about its partition NUM; no check where fsck.vfat or
-//	                                sfdisk is absent, but in CI
+//	                                about its partition NUM; no check in the short tier, or
+//	                                where fsck.vfat or sfdisk is absent, but in CI
 //	poke FILE TEXT OFFSET HEX       overwrite what stands OFFSET bytes after the first TEXT
 //	poke FILE TEXT OFFSET from TEXT OFFSET
 //	                                the same with the two bytes that stand elsewhere

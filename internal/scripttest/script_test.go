@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,76 +22,11 @@ import (
 	"nobodd/internal/testimg"
 )
 
-const root = "../.."
-
-// bin is the directory of the built commands.
-var bin string
-
-func TestMain(m *testing.M) {
-	os.Exit(testMain(m))
-}
-
-func testMain(m *testing.M) int {
-	var err error
-	if bin, err = os.MkdirTemp("", "nobodd-scripttest-"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(bin)
-	if err := build(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	scripts, err := filepath.Abs(filepath.Join(root, "scripts"))
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	os.Setenv("PATH", strings.Join([]string{bin, scripts, os.Getenv("PATH")}, ":"))
-	return m.Run()
-}
-
-// build builds the commands; with coverage counters if the environment says where
-// they are to be written.
-func build() error {
-	args := []string{"build", "-buildvcs=false", "-o", bin + "/"}
-	if os.Getenv("GOCOVERDIR") != "" {
-		args = append(args, "-cover", "-coverpkg=nobodd/...")
-	}
-	cmd := exec.Command("go", append(args, "./cmd/...")...)
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return nil
-}
-
-// noteSources looks at each source file, so that go test knows what its cached result
-// depends on: the commands are built by another process.
-func noteSources() error {
-	for _, dir := range []string{"cmd", "internal", "scripts"} {
-		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			if d.IsDir() {
-				_, err = os.ReadDir(path)
-				return err
-			}
-			_, err = os.Stat(path)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func TestMain(m *testing.M) { testimg.Main(m) }
 
 func TestScripts(t *testing.T) {
-	if err := noteSources(); err != nil { // go test notes what tests look at, not TestMain
-		t.Fatal(err)
-	}
+	scripts := filepath.Join(testimg.Root(), "scripts")
+	t.Setenv("PATH", strings.Join([]string{testimg.Commands(t), scripts, os.Getenv("PATH")}, ":"))
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata",
 		RequireUniqueNames: true,
@@ -150,6 +84,8 @@ func peer(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, len(args) > 0, "peer PROGRAM...")
 	absent := testimg.Absent(args...)
 	switch {
+	case testing.Short():
+		ts.Value(tKey{}).(testscript.T).Skip("compares with " + strings.Join(args, ", "))
 	case len(absent) == 0:
 	case os.Getenv("CI") != "":
 		ts.Fatalf("needs %s, which CI must have", strings.Join(absent, ", "))
@@ -189,7 +125,7 @@ var smallFAT32 = regexp.MustCompile(`(?s)Warning: Filesystem is FAT32 according 
 
 func fsckClean(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, len(args) == 1 || len(args) == 2, "fsckclean FILE [NUM]")
-	if len(testimg.Absent("fsck.vfat", "sfdisk")) > 0 && os.Getenv("CI") == "" {
+	if testing.Short() || len(testimg.Absent("fsck.vfat", "sfdisk")) > 0 && os.Getenv("CI") == "" {
 		return
 	}
 	volume := ts.MkAbs(args[0])
@@ -246,6 +182,6 @@ func cut(image string, start, size int64) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	path = filepath.Join(bin, filepath.Base(filepath.Dir(image))+"-part.img")
+	path = image + "-part"
 	return path, testimg.WriteSparse(path, part)
 }

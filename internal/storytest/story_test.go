@@ -22,6 +22,8 @@ import (
 // patience bounds each wait for a program of the story.
 const patience = 30 * time.Second
 
+func TestMain(m *testing.M) { testimg.Main(m) }
+
 // workshop is the directory of the story, with the programs on PATH.
 type workshop struct {
 	testing.TB
@@ -29,11 +31,8 @@ type workshop struct {
 }
 
 func newWorkshop(t *testing.T) *workshop {
-	bin := testimg.Build(t, "../..")
-	scripts, err := filepath.Abs("../../scripts")
-	if err != nil {
-		t.Fatal(err)
-	}
+	bin := testimg.Commands(t)
+	scripts := filepath.Join(testimg.Root(), "scripts")
 	t.Setenv("PATH", strings.Join([]string{bin, scripts, os.Getenv("PATH"), "/usr/sbin", "/sbin"}, ":"))
 	w := &workshop{t, t.TempDir()}
 	for _, dir := range []string{"nobodd/conf.d", "nbd-server/conf.d", "images"} {

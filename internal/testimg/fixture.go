@@ -9,9 +9,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -55,15 +55,30 @@ func FixtureFile(t testing.TB, name string) string {
 
 // Bytes returns the bytes of the named image.
 func Bytes(name string) ([]byte, error) {
-	packed, err := fixtures.ReadFile("testdata/" + name + ".img.gz")
+	img, err := unpacked(name)
 	if err != nil {
-		return nil, fmt.Errorf("no fixture %q (there are %s)", name, strings.Join(Names(), ", "))
+		return nil, err
 	}
-	img, err := unpack(packed)
-	if err != nil {
-		return nil, fmt.Errorf("fixture %s: %w", name, err)
-	}
-	return img, nil
+	return img.Bytes(), nil
+}
+
+// images holds the images that were asked for, by name: func() (*Paged, error).
+var images sync.Map
+
+// unpacked returns the named image, which is unpacked once.
+func unpacked(name string) (*Paged, error) {
+	once, _ := images.LoadOrStore(name, sync.OnceValues(func() (*Paged, error) {
+		packed, err := fixtures.ReadFile("testdata/" + name + ".img.gz")
+		if err != nil {
+			return nil, fmt.Errorf("no fixture %q (there are %s)", name, strings.Join(Names(), ", "))
+		}
+		img, err := unpack(packed)
+		if err != nil {
+			return nil, fmt.Errorf("fixture %s: %w", name, err)
+		}
+		return NewPaged(img), nil
+	}))
+	return once.(func() (*Paged, error))()
 }
 
 func unpack(packed []byte) ([]byte, error) {
@@ -76,33 +91,14 @@ func unpack(packed []byte) ([]byte, error) {
 
 // Unpack writes the named image to path as a sparse file.
 func Unpack(name, path string) error {
-	img, err := Bytes(name)
+	img, err := unpacked(name)
 	if err != nil {
 		return err
 	}
-	return WriteSparse(path, img)
+	return img.writeSparse(path)
 }
 
 // WriteSparse writes img to path, leaving out what is zero.
 func WriteSparse(path string, img []byte) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := f.Truncate(int64(len(img))); err != nil {
-		return err
-	}
-	const piece = 4096
-	zero := make([]byte, piece)
-	for off := 0; off < len(img); off += piece {
-		p := img[off:min(off+piece, len(img))]
-		if bytes.Equal(p, zero[:len(p)]) {
-			continue
-		}
-		if _, err := f.WriteAt(p, int64(off)); err != nil {
-			return err
-		}
-	}
-	return f.Close()
+	return NewPaged(img).writeSparse(path)
 }

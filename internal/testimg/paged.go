@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 )
 
@@ -115,6 +116,28 @@ func (d *Paged) Bytes() []byte {
 		copy(img[i*pageSize:], page[:])
 	}
 	return img
+}
+
+// writeSparse writes the content to the file path, leaving out the pages that are zero.
+func (d *Paged) writeSparse(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Truncate(d.size); err != nil {
+		return err
+	}
+	for i, page := range d.pages {
+		if page == zeroPage {
+			continue
+		}
+		off := int64(i) * pageSize
+		if _, err := f.WriteAt(page[:min(pageSize, d.size-off)], off); err != nil {
+			return err
+		}
+	}
+	return f.Close()
 }
 
 // Equal reports whether other has the same size and content.

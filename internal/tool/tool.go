@@ -20,8 +20,8 @@ import (
 	"nobodd/internal/text"
 )
 
-// Version is set by the linker.
-var Version = "0.1.0"
+// Version is what --version prints. The Makefile reads it here.
+const Version = "0.1.0"
 
 const (
 	ExitOK    = 0 // all went well

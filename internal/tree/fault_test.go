@@ -15,6 +15,8 @@ import (
 	"nobodd/internal/testimg"
 )
 
+func TestMain(m *testing.M) { testimg.Main(m) }
+
 // scene is a command whose faults are swept.
 type scene struct {
 	name    string
@@ -147,12 +149,7 @@ func TestFaults(t *testing.T) {
 	if err := exec.Command("strace", "-o", "/dev/null", "true").Run(); err != nil {
 		t.Skip("strace may not trace here")
 	}
-	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin+"/", "./cmd/nobodd-cp", "./cmd/nobodd-rm")
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	bin := testimg.Commands(t)
 	for _, f := range []fault{
 		{"kill", true, "signal=KILL", ""},
 		{"EIO", true, "error=EIO", "input/output error"},
