@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"strings"
 	"syscall"
 
 	"nobodd/internal/config"
@@ -40,14 +39,8 @@ func openFile(b config.Board, name string) (file, error) {
 	return f, nil
 }
 
-// maxElements is how many elements of a path package fat follows.
-const maxElements = 128
-
 // openIn opens the file name of a partition. Each call reads the image anew.
 func openIn(im *image.Image, partition int, name string) (*imageFile, error) {
-	if strings.Count(name, "/") >= maxElements {
-		return nil, fs.ErrNotExist
-	}
 	vol, num, err := im.Volume(partition)
 	if err != nil {
 		return nil, err
@@ -62,7 +55,8 @@ func openIn(im *image.Image, partition int, name string) (*imageFile, error) {
 // served turns the error of openIn into what the client and the log are told.
 func served(image string, err error) error {
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fat.ErrNotDir), errors.Is(err, fs.ErrInvalid):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fat.ErrNotDir), errors.Is(err, fs.ErrInvalid),
+		errors.Is(err, fat.ErrDepth):
 		return errNotFound
 	case errors.Is(err, fat.ErrIsDir):
 		return errNotFile

@@ -155,7 +155,7 @@ func (v *FS) lookup(name string) (*directory, *entry, error) {
 	}
 	parts := strings.Split(name, "/")
 	if len(parts) > maxDepth {
-		return nil, nil, errDepth
+		return nil, nil, ErrDepth
 	}
 	var parent *directory
 	for _, part := range parts {
@@ -173,8 +173,8 @@ func (v *FS) lookup(name string) (*directory, *entry, error) {
 	return parent, e, nil
 }
 
-// errDepth ends the way down a tree of directories that is deeper than any path.
-var errDepth error = &causeError{fmt.Sprintf("more than %d directories deep", maxDepth), ErrCorrupt}
+// ErrDepth says that a path is longer, or a tree of directories deeper, than any that is followed.
+var ErrDepth error = &causeError{fmt.Sprintf("more than %d directories deep", maxDepth), ErrCorrupt}
 
 // dirOf returns the directory that e, an entry of parent or the root's, stands for.
 func (v *FS) dirOf(parent *directory, e *entry) (*directory, error) {

@@ -403,7 +403,7 @@ func (t *Tx) checkRemove(n *node, all bool) error {
 			continue
 		}
 		if strings.Count(n.path, "/") >= maxDepth {
-			return errDepth
+			return ErrDepth
 		}
 		if err := t.checkRemove(d.at(e), true); err != nil {
 			return err
