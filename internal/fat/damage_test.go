@@ -400,6 +400,7 @@ func TestNamesFindEntry(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"nothing": "no such file or directory", "config.txt/x": "not a directory", "../x": "invalid argument", "overlays/": "invalid argument",
+		"caf\xe9": "no such file or directory", "overlays/\xff/x": "no such file or directory",
 	} {
 		_, err := v.Open(name)
 		if pe := (*fs.PathError)(nil); !errors.As(err, &pe) || pe.Err.Error() != want {

@@ -46,7 +46,7 @@ func (d *dirent) created() time.Time {
 	if le.Uint16(d[16:]) == 0 {
 		return time.Time{}
 	}
-	return decodeTime(le.Uint16(d[16:]), le.Uint16(d[14:])).Add(time.Duration(d[13]) * 10 * time.Millisecond)
+	return decodeTime(le.Uint16(d[16:]), le.Uint16(d[14:])).Add(time.Duration(d[13]) * createdStep)
 }
 func (d *dirent) modified() time.Time { return decodeTime(le.Uint16(d[24:]), le.Uint16(d[22:])) }
 func (d *dirent) size() uint32        { return le.Uint32(d[28:]) } // bytes; 0 for a directory
@@ -70,6 +70,9 @@ func (d *dirent) setCluster(c uint32, width int) {
 		le.PutUint16(d[20:], uint16(c>>16))
 	}
 }
+
+// createdStep is what the time of creation is cut to.
+const createdStep = 10 * time.Millisecond
 
 func (d *dirent) setCreated(t time.Time) {
 	date, clock, tenths := encodeTime(t)

@@ -2,7 +2,10 @@
 
 package fat
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // isNew reports whether n gets a new entry: it has none, and no source failed.
 func (n *node) isNew() bool { return n.e == nil && n.err == nil }
@@ -21,6 +24,15 @@ func (c *commit) newEntry(n *node) *dirent {
 		c.fillEntry(d, n)
 	}
 	return d
+}
+
+// replacedAt is when the file counts as created that replaces the entry d at the time now: at least 10 ms after d, so
+// that the new entry is never the old one, though all else may be the same.
+func replacedAt(d *dirent, now time.Time) time.Time {
+	if next := d.created().Add(createdStep); now.Before(next) {
+		return next
+	}
+	return now
 }
 
 // fillEntry makes d lead to what was written for the file n.
@@ -176,6 +188,7 @@ func (c *commit) replaceEntries(d *txDir) error {
 			continue
 		}
 		e := n.e.d
+		e.setCreated(replacedAt(&e, c.opt.Now))
 		c.fillEntry(&e, n)
 		if err := c.writeAt(e[:], n.e.off); err != nil {
 			return err

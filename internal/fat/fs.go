@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // FS is an open volume. It implements fs.FS, fs.StatFS and fs.ReadDirFS; names are
@@ -146,7 +147,10 @@ func rootEntry() *entry {
 
 // lookup finds name. It returns its entry and the directory which that is in: nil for the root.
 func (v *FS) lookup(name string) (*directory, *entry, error) {
-	if !fs.ValidPath(name) {
+	switch {
+	case !utf8.ValidString(name):
+		return nil, nil, errNotExist // no name on a volume is
+	case !fs.ValidPath(name):
 		return nil, nil, fs.ErrInvalid
 	}
 	e := rootEntry()

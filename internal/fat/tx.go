@@ -328,6 +328,8 @@ func (t *Tx) RemoveAll(name string) error { return t.removeName(name, true) }
 func (t *Tx) removeName(name string, all bool) error {
 	d, base, err := t.locate(name)
 	switch {
+	case !utf8.ValidString(name):
+		err = errNotExist // no name on a volume is
 	case err != nil:
 	case base != "":
 		err = t.removeNode(d.child(base), all)

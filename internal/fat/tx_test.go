@@ -42,6 +42,9 @@ func TestRefused(t *testing.T) {
 		{func(tx *fat.Tx) error { return tx.WriteFile("a.", data) }, "write a.: invalid name: it ends in a dot", fat.ErrName},
 		{func(tx *fat.Tx) error { return tx.Mkdir("a ", now) }, "mkdir a : invalid name: it ends in a space", fat.ErrName},
 		{func(tx *fat.Tx) error { return tx.WriteFile("\xff", data) }, "write \xff: invalid name: it is not UTF-8", fat.ErrName},
+		{func(tx *fat.Tx) error { return tx.Mkdir("caf\xe9/x", now) }, "mkdir caf\xe9/x: invalid name: it is not UTF-8", fat.ErrName},
+		{func(tx *fat.Tx) error { return tx.Remove("caf\xe9") }, "remove caf\xe9: no such file or directory", fs.ErrNotExist},
+		{func(tx *fat.Tx) error { return tx.RemoveAll("caf\xe9/x") }, "remove caf\xe9/x: no such file or directory", fs.ErrNotExist},
 		{func(tx *fat.Tx) error { return tx.WriteFile("/x", data) }, "write /x: invalid name: it is no path", fat.ErrName},
 		{func(tx *fat.Tx) error { return tx.WriteFile(strings.Repeat("x", 256), data) },
 			"write " + strings.Repeat("x", 256) + ": invalid name: it is longer than 255 UTF-16 units", fat.ErrName},
@@ -401,7 +404,7 @@ type brokenReader struct{ err error }
 
 func (r brokenReader) Read([]byte) (int, error) { return 0, r.err }
 
-// What replaces a file keeps its entry: place, spelling of the name, short name, time it was made.
+// What replaces a file keeps its entry: place, spelling of the name, short name. It counts as made when it was replaced.
 func TestReplaceKeepsEntry(t *testing.T) {
 	img, _ := fixtureTree(t, "fat32")
 	stat := func(name string) (fs.FileInfo, *fat.Entry) {
@@ -418,7 +421,9 @@ func TestReplaceKeepsEntry(t *testing.T) {
 		t.Fatal(err)
 	}
 	fi, is := stat("A longer name.text")
-	if fi.Name() != "A longer name.text" || *is != *was || fi.Size() != 3 || !fi.ModTime().Equal(time.Date(2001, 2, 3, 3, 5, 6, 0, time.UTC)) {
+	want := *was
+	want.Created = now
+	if fi.Name() != "A longer name.text" || *is != want || fi.Size() != 3 || !fi.ModTime().Equal(time.Date(2001, 2, 3, 3, 5, 6, 0, time.UTC)) {
 		t.Errorf("%v %+v, before %+v", fi, is, was)
 	}
 	if err := change(testimg.Mem(img), int64(len(img)), fat.TxOptions{Now: now}, func(tx *fat.Tx) error {
@@ -436,6 +441,49 @@ func TestReplaceKeepsEntry(t *testing.T) {
 	if img[i+11] != 0x20 || img[i+12] != 0x18 {
 		t.Errorf("attributes %#x, case flags %#x", img[i+11], img[i+12])
 	}
+}
+
+// A file that replaces another one counts as created at least 10 ms after it, so that the entry is never the same one:
+// not when both are written in one moment, nor by a clock that goes wrong, nor at the end of the calendar.
+func TestReplacedLater(t *testing.T) {
+	const step = 10 * time.Millisecond
+	img := image(testimg.Fixture(t, "fat16"))
+	write := func(at time.Time, want time.Time) {
+		t.Helper()
+		before := bytes.Clone(img.entry(t, "CONFIG  TXT"))
+		if err := change(testimg.Mem(img), int64(len(img)), fat.TxOptions{Now: at}, func(tx *fat.Tx) error {
+			src := source([]byte("x"))
+			src.ModTime = now
+			return tx.WriteFile("config.txt", src)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		fi, err := mustOpen(t, img).Stat("config.txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fi.Sys().(*fat.Entry).Created; !want.IsZero() && !got.Equal(want) {
+			t.Errorf("written at %v: created %v, want %v", at, got, want)
+		}
+		if after := img.entry(t, "CONFIG  TXT"); bytes.Equal(after[:18], before[:18]) {
+			t.Errorf("written at %v: the entry stays %x", at, after)
+		}
+	}
+	write(now, now)
+	write(now, now.Add(step))
+	write(now.Add(step+step/2), now.Add(2*step))
+	write(now.Add(time.Hour), now.Add(time.Hour))
+	write(now.Add(-24*time.Hour), now.Add(time.Hour+step))
+	clear(img.entry(t, "CONFIG  TXT")[13:18]) // no time at all
+	write(now, now)
+	end := time.Date(2107, 12, 31, 23, 59, 59, 99e7, time.UTC)
+	write(end, end)
+	for range 3 {
+		write(end, time.Time{})
+	}
+	copy(img.entry(t, "CONFIG  TXT")[13:18], "\xff\xff\xff\xff\xff")
+	write(now, time.Time{})
+	write(now, time.Time{})
 }
 
 // Only the FAT that is active is written where mirroring is off, and the upper four bits of entries stay.
