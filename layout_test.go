@@ -31,8 +31,11 @@ var allowed = map[string][]string{
 	"internal/bootd":     {"internal/config", "internal/tftp", "internal/image", "internal/fat", "internal/addr", "internal/text", "github.com/coreos/go-systemd/v22/"},
 }
 
-// commands is what every command but nobodd-tftpd may import.
+// commands is what every command but nobodd-check and nobodd-tftpd may import.
 var commands = []string{"internal/tool", "internal/text", "internal/tree", "internal/image", "internal/addr", "github.com/urfave/cli/v2", "golang.org/x/sys/"}
+
+// checker is what nobodd-check may import.
+var checker = []string{"internal/tool", "internal/text", "internal/image", "internal/addr", "internal/pi", "github.com/urfave/cli/v2", "golang.org/x/sys/"}
 
 // daemon is what nobodd-tftpd may import.
 var daemon = []string{"internal/tool", "internal/config", "internal/bootd", "github.com/urfave/cli/v2"}
@@ -61,6 +64,8 @@ func TestImportsGoOneWay(t *testing.T) {
 		case known:
 		case name == "cmd/nobodd-tftpd":
 			rules = daemon
+		case name == "cmd/nobodd-check":
+			rules = checker
 		case strings.HasPrefix(name, "cmd/"):
 			rules = commands
 		case strings.HasPrefix(name, "scripts/") || slices.Contains(testsOnly, name):

@@ -6,6 +6,8 @@
 //
 //	exits STATUS COMMAND [ARG]...   run it; it must end with this exit status
 //	fixture NAME [FILE]             unpack an image of internal/testimg to FILE (NAME.img)
+//	bootfiles DIR KERNEL MODULES    write kernel, device tree and initramfs of a Pi 4 to DIR,
+//	                                the modules for another version of the kernel or the same
 //	peer PROGRAM...                 skip the script in the short tier (go test -short), or
 //	                                where a program is absent; in CI that fails
 //	fsckclean FILE [NUM]            fsck.vfat -n has nothing to say about the file, or

@@ -37,6 +37,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"bootfiles": bootFiles,
 			"exits":     exits,
 			"fixture":   fixture,
 			"peer":      peer,
@@ -78,6 +79,16 @@ func fixture(ts *testscript.TestScript, neg bool, args []string) {
 		file = args[1]
 	}
 	ts.Check(testimg.Unpack(args[0], ts.MkAbs(file)))
+}
+
+// bootFiles writes stand-ins for the boot files of a Pi 4 into a directory.
+func bootFiles(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 3, "bootfiles DIR KERNELVERSION MODULEVERSION")
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o777))
+	for name, data := range testimg.BootFiles(args[1], args[2]) {
+		ts.Check(os.WriteFile(filepath.Join(dir, name), data, 0o666))
+	}
 }
 
 func peer(ts *testscript.TestScript, neg bool, args []string) {

@@ -71,9 +71,11 @@ _nobodd() {
 	case ${1##*/}:$previous in
 	nobodd-ls:--sort) _nobodd_offer < <(printf '%s\n' name size time extension none) ;;
 	nobodd-resize:-g | nobodd-resize:--grow) _nobodd_offer < <(printf '%s\n' last root) ;;
+	nobodd-check:-m | nobodd-check:--model) _nobodd_offer < <(printf '%s\n' pi2 pi3 pi3+ cm3 pi4 pi400 cm4 pi5 pi500 cm5) ;;
+	nobodd-check:--nbd-conf) _nobodd_files ;;
 	nobodd-prep:* | nobodd-resize:* | nobodd-tftpd:*) _nobodd_files ;;
 	*) _nobodd_addresses ;;
 	esac
 }
 
-complete -F _nobodd nobodd-ls nobodd-cat nobodd-cp nobodd-rm nobodd-resize nobodd-prep nobodd-tftpd
+complete -F _nobodd nobodd-ls nobodd-cat nobodd-check nobodd-cp nobodd-rm nobodd-resize nobodd-prep nobodd-tftpd
