@@ -54,24 +54,11 @@ func TestModeText(t *testing.T) {
 	}
 }
 
-func TestPlain(t *testing.T) {
-	for in, want := range map[string]string{
-		"a b":               "a b",
-		"Grüße 日本語 😀":       "Grüße 日本語 😀",
-		"\x1b[31mred\n\x7f": "?[31mred??",
-		"\u202e\xff":        "??",
-	} {
-		if got := plain(in); got != want {
-			t.Errorf("plain(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
 // What a GPT name holds does not break its line.
 func TestPartitionLabel(t *testing.T) {
 	for label, want := range map[string]string{"": "-", "boot part": "boot part", "a\tb\n\x1b[31m": "a?b??[31m"} {
 		rows := partitionRows([]tree.Entry{{Part: &image.Partition{Num: 1, Label: label}}}, func(int64) string { return "" })
-		if got := rows[1][6]; got != want {
+		if got := rows[1][7]; got != want {
 			t.Errorf("label %q shows as %q, want %q", label, got, want)
 		}
 	}

@@ -75,6 +75,7 @@ func list(c *cli.Context, order order, operands []string) (files []tree.Entry, d
 	opt := tree.ListOptions{
 		All:       c.Bool("all"),
 		Recursive: c.Bool("recursive"),
+		Usage:     c.Bool("l") || c.Bool("json"),
 		Directory: c.Bool("directory"),
 		Follow:    !c.Bool("directory") && !c.Bool("l") && !c.Bool("classify"), // as ls does
 		Sort:      order.sort,

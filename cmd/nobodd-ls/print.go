@@ -13,8 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"nobodd/internal/image"
 	"nobodd/internal/text"
@@ -40,7 +38,7 @@ func (p *printer) print(files []tree.Entry, dirs []tree.Listing) {
 			fmt.Fprintf(p.w, "%s:\n", p.shown(list.Heading))
 		}
 		if p.long && list.Partitions {
-			p.table(partitionRows(list.Entries, p.sizeText), "lllrrl")
+			text.WriteTable(p.w, partitionRows(list.Entries, p.sizeText), image.ColumnAlign)
 		} else {
 			p.entries(list.Entries)
 		}
@@ -49,38 +47,11 @@ func (p *printer) print(files []tree.Entry, dirs []tree.Listing) {
 
 func (p *printer) entries(entries []tree.Entry) {
 	if p.long {
-		p.table(p.rows(entries), "lrllr")
+		text.WriteTable(p.w, p.rows(entries), "lrllr")
 		return
 	}
 	for _, e := range entries {
 		fmt.Fprintln(p.w, p.shown(e.Name)+p.mark(e))
-	}
-}
-
-// table prints rows in columns that are as wide as they need to be, flush left (l) or
-// right (r). What follows the aligned columns stands as it is.
-func (p *printer) table(rows [][]string, align string) {
-	widths := make([]int, len(align))
-	for _, row := range rows {
-		for i := range widths {
-			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
-		}
-	}
-	for _, row := range rows {
-		for i, cell := range row {
-			switch {
-			case i >= len(align):
-				io.WriteString(p.w, cell)
-			case align[i] == 'r':
-				fmt.Fprintf(p.w, "%*s", widths[i], cell)
-			default:
-				fmt.Fprintf(p.w, "%-*s", widths[i], cell)
-			}
-			if i < len(row)-1 {
-				io.WriteString(p.w, " ")
-			}
-		}
-		fmt.Fprintln(p.w)
 	}
 }
 
@@ -96,17 +67,7 @@ func (p *printer) shown(name string) string {
 	if !p.terminal {
 		return name
 	}
-	return plain(name)
-}
-
-// plain is s with a question mark for each character that is not printable.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsGraphic(r) {
-			return '?'
-		}
-		return r
-	}, s)
+	return text.Plain(name)
 }
 
 // mark is what -F appends.
@@ -233,13 +194,14 @@ func partitionRows(entries []tree.Entry, sizeText func(int64) string) [][]string
 	for _, e := range entries {
 		row := e.Part.Row(sizeText)
 		label := &row[len(row)-1]
-		*label = plain(*label)
+		*label = text.Plain(*label)
 		rows = append(rows, row)
 	}
 	return rows
 }
 
-// partitionJSON is a partition in --json; empty strings for what is empty.
+// partitionJSON is a partition in --json; empty strings for what is empty, null for what
+// only a FAT file system has.
 type partitionJSON struct {
 	Address string `json:"address"`
 	Num     int    `json:"num"`
@@ -247,13 +209,22 @@ type partitionJSON struct {
 	FS      string `json:"fs"`
 	Start   int64  `json:"start"` // in sectors
 	Size    int64  `json:"size"`  // in bytes
+	Free    *int64 `json:"free"`  // in bytes
 	Type    string `json:"type"`
 	Label   string `json:"label"`
+	InUse   *bool  `json:"in_use"`
 }
 
 func partitionOf(e tree.Entry) partitionJSON {
 	p := e.Part
-	return partitionJSON{e.Addr, p.Num, p.Use(), p.FS(), p.Start, p.Size, p.Type, p.Label}
+	j := partitionJSON{e.Addr, p.Num, p.Use(), p.FS(), p.Start, p.Size, nil, p.Type, p.Label, nil}
+	if p.FAT != 0 {
+		j.InUse = &p.InUse
+	}
+	if p.Free >= 0 {
+		j.Free = &p.Free
+	}
+	return j
 }
 
 // fileJSON is a file or directory in --json.
@@ -288,6 +259,10 @@ func printJSON(w io.Writer, files []tree.Entry, dirs []tree.Listing) error {
 	var line bytes.Buffer
 	enc := json.NewEncoder(&line)
 	enc.SetEscapeHTML(false)
+	if len(all) == 0 {
+		fmt.Fprintln(w, "[]")
+		return nil
+	}
 	fmt.Fprintln(w, "[")
 	for i, e := range all {
 		var object any

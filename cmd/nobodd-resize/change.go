@@ -3,13 +3,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
-	"strings"
-	"text/tabwriter"
 
 	"nobodd/internal/image"
 	"nobodd/internal/text"
@@ -55,26 +52,25 @@ func (c *change) print(w io.Writer, path string) {
 }
 
 // printTables shows what the plan changes: size and partitions before and after.
-func (c *change) printTables(w io.Writer, path string) error {
+func (c *change) printTables(w io.Writer, path string) {
 	path = text.Printable(path)
 	table := ""
 	if t := c.plan.Before; t != nil {
 		table = fmt.Sprintf(", %s, %d-byte sectors", t.Scheme, c.sectorSize)
 	}
 	fmt.Fprintf(w, "%s before: %d bytes (%s)%s\n", path, c.plan.OldSize, text.Size(c.plan.OldSize), table)
-	err := printPartitions(w, c.before)
+	printPartitions(w, c.before)
 	fmt.Fprintf(w, "%s after: %d bytes (%s)%s\n", path, c.plan.NewSize, text.Size(c.plan.NewSize), table)
-	return errors.Join(err, printPartitions(w, c.after))
+	printPartitions(w, c.after)
 }
 
-// printPartitions prints the columns of nobodd-ls -l: START in sectors, SIZE in bytes.
-func printPartitions(w io.Writer, parts []image.Partition) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
+// printPartitions prints what nobodd-ls -l does: START in sectors, SIZE and FREE in bytes.
+func printPartitions(w io.Writer, parts []image.Partition) {
 	bytes := func(n int64) string { return strconv.FormatInt(n, 10) }
-	fmt.Fprintln(tw, strings.Join(image.Columns(), "\t"))
+	rows := [][]string{image.Columns()}
 	for _, p := range parts {
-		p.Label = text.Printable(p.Label)
-		fmt.Fprintln(tw, strings.Join(p.Row(bytes), "\t"))
+		p.Label = text.Plain(p.Label)
+		rows = append(rows, p.Row(bytes))
 	}
-	return tw.Flush()
+	text.WriteTable(w, rows, image.ColumnAlign)
 }

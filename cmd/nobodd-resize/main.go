@@ -45,6 +45,7 @@ type request struct {
 	size    int64  // bytes; added to the present size if plus is set
 	plus    bool   //
 	shrink  bool   // the image may become smaller
+	dryRun  bool   // nothing is changed
 	grow    string // number of the partition to extend, or last, root or ""
 }
 
@@ -60,7 +61,7 @@ func run(c *cli.Context) error {
 }
 
 func parseRequest(c *cli.Context) (r request, err error) {
-	r.shrink = c.Bool("shrink")
+	r.shrink, r.dryRun = c.Bool("shrink"), c.Bool("dry-run")
 	if c.IsSet("grow") {
 		if r.grow, err = parseGrow(c.String("grow")); err != nil {
 			return r, err
@@ -103,7 +104,7 @@ func parseGrow(s string) (string, error) {
 
 func resize(c *cli.Context, r request) error {
 	mode := image.Write
-	if c.Bool("dry-run") {
+	if r.dryRun {
 		mode = image.Read
 	}
 	im, err := image.Open(r.path, mode, tool.Waiting(c, r.path))
@@ -119,8 +120,9 @@ func resize(c *cli.Context, r request) error {
 		tool.Note(c, "warning: %s: partition %d ends at byte %d, but the image had only %d: what was cut off reads as zeros",
 			r.path, p.Num, p.End(), ch.plan.OldSize)
 	}
-	if c.Bool("dry-run") {
-		return ch.printTables(c.App.Writer, r.path)
+	if r.dryRun {
+		ch.printTables(c.App.Writer, r.path)
+		return nil
 	}
 	if err := im.Resize(ch.plan); err != nil {
 		return err
@@ -148,6 +150,9 @@ func plan(im *image.Image, r request) (*change, error) {
 	if len(parts) == 0 && err != nil {
 		return nil, err
 	} // else damage is no obstacle, or one that the plan finds
+	if r.dryRun {
+		im.Measure(parts) // what cannot be read is not known
+	}
 	grow, err := growNumber(parts, im.SectorSize(), r.grow)
 	if err != nil {
 		return nil, err

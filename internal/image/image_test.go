@@ -5,10 +5,12 @@ package image
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -84,7 +86,10 @@ func TestPartitions(t *testing.T) {
 					root = p.Num
 				}
 				if i < len(tt.want) {
-					p.Label, p.Boot, p.Root = "", false, false
+					if p.Free != -1 {
+						t.Errorf("partition %d has %d bytes free before it was measured", p.Num, p.Free)
+					}
+					p.Label, p.Boot, p.Root, p.Free = "", false, false, 0
 					if p != tt.want[i] {
 						t.Errorf("got %+v, want %+v", p, tt.want[i])
 					}
@@ -97,6 +102,28 @@ func TestPartitions(t *testing.T) {
 				t.Errorf("Volume(Boot) = %d, %v; want %d", num, err, tt.boot)
 			}
 		})
+	}
+}
+
+// Measure finds the free space of FAT file systems, and which are in use.
+func TestMeasure(t *testing.T) {
+	for fixture, want := range map[string][]string{
+		"mbr":     {"1 126464 false", "2 -1 false", "3 -1 false", "4 126976 false"},
+		"dirty16": {"0 2308096 true"},
+		"dirty32": {"0 48640 true"},
+	} {
+		im := mustOpen(t, testimg.FixtureFile(t, fixture), Read)
+		parts, err := im.Partitions()
+		if err = errors.Join(err, im.Measure(parts)); err != nil {
+			t.Error(err)
+		}
+		var got []string
+		for _, p := range parts {
+			got = append(got, fmt.Sprint(p.Num, p.Free, p.InUse))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", fixture, got, want)
+		}
 	}
 }
 

@@ -132,7 +132,8 @@ var images = []string{"isohybrid", "fat-mbr"}
 func TestSectorZero(t *testing.T) {
 	im := mustOpen(t, write(t, foreign(t, "isohybrid")), Read)
 	parts, err := im.Partitions()
-	want := []Partition{{Num: 1, Size: 136 * 512, Type: "17", Root: true}, {Num: 2, Start: 136, Size: 65536, Type: "ef", FAT: 12, Label: "EFIBOOT", Boot: true}}
+	want := []Partition{{Num: 1, Size: 136 * 512, Type: "17", Root: true, Free: -1},
+		{Num: 2, Start: 136, Size: 65536, Type: "ef", FAT: 12, Label: "EFIBOOT", Boot: true, Free: -1}}
 	if err != nil || len(parts) != 2 || parts[0] != want[0] || parts[1] != want[1] {
 		t.Errorf("Partitions = %+v, %v; want %+v", parts, err, want)
 	}

@@ -24,6 +24,10 @@ type Partition struct {
 	Label string // FAT volume label, else the GPT name
 	Boot  bool   // the boot partition
 	Root  bool   // the root partition
+
+	// What Measure finds out of a FAT file system.
+	Free  int64 // in bytes; -1 if it is not known
+	InUse bool  // it may be mounted
 }
 
 // Use returns what the partition is for: "boot", "root" or "".
@@ -144,13 +148,14 @@ func (im *Image) Partitions() ([]Partition, error) {
 		if err != nil {
 			return nil, err
 		}
-		return []Partition{{Size: im.size, FAT: v.Width(), Label: v.Label(), Boot: true}}, nil
+		return []Partition{{Size: im.size, FAT: v.Width(), Label: v.Label(), Boot: true, Free: -1}}, nil
 	}
 	errs := []error{l.table.Damage}
 	var list []Partition
 	var hasBoot, hasRoot bool
 	for _, p := range addressable(l.table) {
-		q := Partition{Num: p.Num, Start: p.Start / l.table.SectorSize, Size: p.Size, Type: p.Type, Label: p.Name}
+		start := p.Start / l.table.SectorSize
+		q := Partition{Num: p.Num, Start: start, Size: p.Size, Type: p.Type, Label: p.Name, Free: -1}
 		v, err := im.open(p)
 		switch {
 		case err == nil:
@@ -165,6 +170,28 @@ func (im *Image) Partitions() ([]Partition, error) {
 		list = append(list, q)
 	}
 	return list, errors.Join(errs...)
+}
+
+// Measure fills in Free and InUse of those of parts that hold a FAT file system. It reads
+// their allocation tables. The error joins one for each that cannot be read.
+func (im *Image) Measure(parts []Partition) error {
+	var errs []error
+	for i := range parts {
+		p := &parts[i]
+		if p.FAT == 0 {
+			continue
+		}
+		v, _, err := im.Volume(p.Num)
+		if err == nil {
+			p.InUse = v.InUse()
+			p.Free, err = v.Free()
+		}
+		if err != nil {
+			p.Free = -1
+			errs = append(errs, fmt.Errorf("partition %d: %w", p.Num, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // holdsFAT reports whether a volume whose opening returned err is a FAT file system,

@@ -5,6 +5,7 @@ package text
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -44,4 +45,41 @@ func Printable(s string) string {
 
 func printable(r rune) bool {
 	return r != utf8.RuneError && unicode.IsGraphic(r)
+}
+
+// Plain returns s with a question mark for each character that is not printable, as ls shows names.
+func Plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !printable(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// WriteTable writes rows in columns that are as wide as they need to be, one space apart. A letter
+// of align for each column makes it flush left (l) or right (r); what follows stands as it is.
+func WriteTable(w io.Writer, rows [][]string, align string) {
+	widths := make([]int, len(align))
+	for _, row := range rows {
+		for i := range widths {
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+		}
+	}
+	for _, row := range rows {
+		for i, cell := range row {
+			switch {
+			case i >= len(align):
+				io.WriteString(w, cell)
+			case align[i] == 'r':
+				fmt.Fprintf(w, "%*s", widths[i], cell)
+			default:
+				fmt.Fprintf(w, "%-*s", widths[i], cell)
+			}
+			if i < len(row)-1 {
+				io.WriteString(w, " ")
+			}
+		}
+		fmt.Fprintln(w)
+	}
 }

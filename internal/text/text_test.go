@@ -2,7 +2,10 @@
 
 package text
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestSize(t *testing.T) {
 	for in, want := range map[int64]string{
@@ -28,5 +31,27 @@ func TestPrintable(t *testing.T) {
 		if got := Printable(in); got != want {
 			t.Errorf("Printable(%q) = %q, want %q", in, got, want)
 		}
+	}
+}
+
+func TestPlain(t *testing.T) {
+	for in, want := range map[string]string{
+		"a b":               "a b",
+		"Grüße 日本語 😀":       "Grüße 日本語 😀",
+		"\x1b[31mred\n\x7f": "?[31mred??",
+		"\u202e\xff":        "??",
+	} {
+		if got := Plain(in); got != want {
+			t.Errorf("Plain(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestWriteTable(t *testing.T) {
+	var b strings.Builder
+	WriteTable(&b, [][]string{{"N", "SIZE", "U", "NAME"}, {"größe", "7", "x", "a b"}, {"1", "12345", "yz", ""}}, "lrl")
+	want := "N      SIZE U  NAME\ngröße     7 x  a b\n1     12345 yz \n"
+	if b.String() != want {
+		t.Errorf("got\n%q\nwant\n%q", b.String(), want)
 	}
 }

@@ -57,6 +57,7 @@ type Listed struct {
 type ListOptions struct {
 	All       bool          // names that begin with a dot too
 	Recursive bool          // what is in the directories too
+	Usage     bool          // of partitions: their free space, and whether they are in use
 	Directory bool          // directories themselves, not what is in them
 	Follow    bool          // an operand that is a symbolic link to a directory is that directory
 	Sort      func([]Entry) // may be nil: as a directory has them
@@ -82,7 +83,7 @@ func List(env Env, opt ListOptions, text string) (*Listed, error) {
 	}
 	defer im.Close()
 	if a.Kind == addr.Whole {
-		return partitions(im, a)
+		return partitions(im, a, opt.Usage)
 	}
 	v, num, err := im.Volume(a.Part)
 	if err == nil {
@@ -97,9 +98,12 @@ func List(env Env, opt ListOptions, text string) (*Listed, error) {
 	return l.operand(a, found)
 }
 
-// partitions lists those of the image that a names.
-func partitions(im *image.Image, a addr.Addr) (*Listed, error) {
+// partitions lists those of the image that a names, with their usage if that is asked for.
+func partitions(im *image.Image, a addr.Addr, usage bool) (*Listed, error) {
 	parts, err := im.Partitions()
+	if usage {
+		err = errors.Join(err, im.Measure(parts))
+	}
 	var errs []error
 	if err != nil {
 		for _, err := range joined(err) {
