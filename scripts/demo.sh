@@ -63,11 +63,23 @@ show nobodd-cat template.img:1:/cmdline.txt
 echo
 echo '* A copy of it is made ready for one board: room to grow, a command line that finds its root over the network.'
 show cp template.img jammy.img
-show nobodd-prep --size 1GB --nbd-host server --serial "$serial" --tftpd-conf board.conf --nbd-conf nbd.conf jammy.img
+show nobodd-prep --size 1GB --nbd-host 192.168.0.4 --serial "$serial" --tftpd-conf board.conf --nbd-conf nbd.conf jammy.img
 show nobodd-cat jammy.img:1:/cmdline.txt
-nobodd-cat jammy.img:1:/cmdline.txt | grep -q '^ip=dhcp nbdroot=server/jammy root=/dev/nbd0p2 ' ||
+nobodd-cat jammy.img:1:/cmdline.txt | grep -q '^ip=dhcp nbdroot=192.168.0.4/jammy root=/dev/nbd0p2 ' ||
 	fail 'nobodd-prep did not rewrite the command line'
 show cat nbd.conf board.conf
+
+echo
+echo '* Will it boot? Its initramfs was made for an older kernel; nobodd-check sees that, as the board would too late.'
+"$demo" boot old 6.8.0-1013-raspi 6.8.0-1005-raspi
+"$demo" boot new 6.8.0-1013-raspi 6.8.0-1013-raspi
+nobodd-cp old/* jammy.img:1:/
+show nobodd-check -m pi4 jammy.img | tee check
+grep -q '^FAIL  nbd  .* this kernel, 6.8.0-1013-raspi, will not load nbd$' check || fail 'nobodd-check does not see the wrong modules'
+if nobodd-check -q -m pi4 jammy.img >/dev/null; then fail 'nobodd-check lets an image pass that does not boot'; fi
+echo 'The right one is put in:'
+show nobodd-cp new/initrd.img jammy.img:1:/
+show nobodd-check -m pi4 jammy.img || fail 'nobodd-check refuses the mended image'
 
 echo
 echo '* The daemon serves that image to that board, as an ordinary user.'
@@ -100,7 +112,7 @@ show nobodd-cp initrd.img user-data jammy.img:1:/
 echo '$ nobodd-cat jammy.img:1:/cmdline.txt | sed "s/ quiet splash//" | nobodd-cat -o jammy.img:1:/cmdline.txt'
 nobodd-cat jammy.img:1:/cmdline.txt | sed 's/ quiet splash//' | nobodd-cat -o jammy.img:1:/cmdline.txt
 "$demo" get "127.0.0.1:$port" "$serial/cmdline.txt" | tee cmdline.txt
-if grep -q splash cmdline.txt || ! grep -q '^ip=dhcp nbdroot=server/jammy ' cmdline.txt; then
+if grep -q splash cmdline.txt || ! grep -q '^ip=dhcp nbdroot=192.168.0.4/jammy ' cmdline.txt; then
 	fail 'the old cmdline.txt is served'
 fi
 want initrd.img "$demo" get "127.0.0.1:$port" "$serial/initrd.img"

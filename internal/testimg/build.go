@@ -45,22 +45,29 @@ func Commands(t testing.TB) string {
 }
 
 // Root returns the directory of the module.
-func Root() string { return root }
+func Root() string {
+	if root == "" {
+		panic("no go.mod in the directories above")
+	}
+	return root
+}
 
-// The directory is looked for at once: a test may leave it.
+// The directory is looked for at once: a test may leave it. The programs that use this package run
+// outside of it, too.
 var root = findRoot()
 
+// findRoot returns the directory of the module that the working directory is in, "" if there is none.
 func findRoot() string {
 	dir, err := os.Getwd()
 	if err != nil {
-		panic(err)
+		return ""
 	}
 	for {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
 			return dir
 		}
 		if dir == filepath.Dir(dir) {
-			panic("no go.mod in the directories above")
+			return ""
 		}
 		dir = filepath.Dir(dir)
 	}

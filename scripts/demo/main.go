@@ -3,6 +3,8 @@
 // Command demo does what scripts/demo.sh cannot do in a shell:
 //
 //	demo unpack FIXTURE FILE     unpacks a test image
+//	demo boot DIR KERNEL MODULES writes stand-ins for a kernel, its device tree, and an
+//	                             initramfs with modules for that kernel or another
 //	demo port                    prints a UDP port of the loopback that is free now
 //	demo wait SERVER             waits until a TFTP server answers
 //	demo get SERVER NAME         fetches one file to standard output
@@ -16,6 +18,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
 
 	"nobodd/internal/testimg"
@@ -36,6 +39,8 @@ func run(args []string) error {
 	switch {
 	case command == "unpack" && len(args) == 2:
 		return testimg.Unpack(args[0], args[1])
+	case command == "boot" && len(args) == 3:
+		return writeBoot(args[0], args[1], args[2])
 	case command == "port" && len(args) == 0:
 		return printPort()
 	case command == "wait" && len(args) == 1:
@@ -51,6 +56,15 @@ func run(args []string) error {
 		return boot(client{server: args[0]}, args[1], args[2])
 	}
 	return fmt.Errorf("%s: unknown command or wrong operands", command)
+}
+
+func writeBoot(dir, kernel, modules string) error {
+	for name, data := range testimg.BootFiles(kernel, modules) {
+		if err := save(filepath.Join(dir, name), data); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func printPort() error {
