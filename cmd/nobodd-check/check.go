@@ -41,7 +41,7 @@ func failure(text string, err error) error {
 
 // locate reads an operand: an image, whose boot partition is meant, or that partition.
 func locate(text string) (addr.Addr, error) {
-	a, err := addr.Parse(text, image.IsFile)
+	a, err := addr.Parse(text, image.Look)
 	if err != nil {
 		return a, err
 	}

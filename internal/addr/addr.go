@@ -39,12 +39,15 @@ type Addr struct {
 	Slash bool   // the text ends in a slash (Inside: or in /. or /.., or names the root): a directory is meant
 }
 
-// Parse reads an address. isFile reports whether a path is an existing file that
-// could be an image; it is asked only to tell a mistyped address
-// (jammy.img:1:boot) from an ordinary path with colons in it, and may be nil.
-// The text is split at the first colon that is followed by a valid partition
-// part. Errors are *Error.
-func Parse(text string, isFile func(path string) bool) (Addr, error) {
+// Look reports what is at a path of this machine: whether there is anything, and whether
+// that is a file or block device, which could be an image.
+type Look func(path string) (exists, isFile bool)
+
+// Parse reads an address. It is split at the first colon that is followed by a valid
+// partition part. What is on this machine decides only whether jammy.img:1 is a partition
+// and whether jammy.img:1:boot is a mistake, or both are ordinary paths; with a nil look
+// they are paths. Errors are *Error.
+func Parse(text string, look Look) (Addr, error) {
 	switch {
 	case text == "":
 		return Addr{}, &Error{"''", errors.New("an empty path")}
@@ -53,47 +56,82 @@ func Parse(text string, isFile func(path string) bool) (Addr, error) {
 	case text == "-":
 		return Addr{Text: text, Kind: Std}, nil
 	}
+	var mistake error
 	for i := 1; i < len(text); i++ {
 		if text[i] != ':' {
 			continue
 		}
-		a, msg := parseInside(text[:i], text[i+1:])
-		if msg == "" && a.Kind != Local {
+		image := text[:i]
+		a, form := parseInside(image, text[i+1:])
+		switch {
+		case form == split, form == splitIfThere && isFile(image, look) && !exists(text, look):
 			a.Text = text
 			return a, nil
+		case form == wrongNumber && isFile(image, look):
+			return Addr{}, &Error{text, errors.New("a partition number is 0 to " + strconv.Itoa(MaxPart))}
+		case form == wrongPath && mistake == nil && isFile(image, look):
+			mistake = &Error{text, errors.New("a path inside an image begins with /: " + a.String())}
 		}
-		if msg != "" && isFile != nil && isFile(text[:i]) {
-			return Addr{}, &Error{text, errors.New(msg)}
-		}
+	}
+	if mistake != nil {
+		return Addr{}, mistake
 	}
 	return Addr{Text: text, Path: text, Slash: strings.HasSuffix(text, "/")}, nil
 }
 
-// parseInside reads rest, which follows image and a colon. The Kind stays Local if
-// that is no partition part; msg then says what is wrong should image be one.
-func parseInside(image, rest string) (a Addr, msg string) {
-	if rest == "" {
-		return Addr{Kind: Whole, Image: image}, ""
+func isFile(path string, look Look) bool {
+	if look == nil {
+		return false
 	}
-	if rest[0] == '/' {
-		return inside(image, Boot, rest), ""
-	}
-	num, name, ok := cutPart(rest)
-	if !ok {
-		return Addr{}, ""
-	}
-	part, err := strconv.Atoi(num)
-	if err != nil || part > MaxPart {
-		return Addr{}, "a partition number is 0 to " + strconv.Itoa(MaxPart)
-	}
-	if name != "" && name[0] != '/' {
-		return Addr{}, "a path inside an image begins with /: " + inside(image, part, name).String()
-	}
-	return inside(image, part, name), ""
+	_, is := look(path)
+	return is
 }
 
-// cutPart splits N:NAME, pN:NAME, partN:NAME and N/NAME; the slash stays in name.
-func cutPart(s string) (num, name string, ok bool) {
+func exists(path string, look Look) bool {
+	is, _ := look(path)
+	return is
+}
+
+// form is what follows a colon.
+type form int
+
+const (
+	noPart       form = iota // no partition part
+	split                    // one at which the address is split
+	splitIfThere             // one alone, as in jammy.img:1
+	wrongNumber              // one with a number that no partition has
+	wrongPath                // one before a path that does not begin with a slash
+)
+
+// parseInside reads rest, which follows image and a colon, as a place in that image.
+func parseInside(image, rest string) (Addr, form) {
+	if rest == "" {
+		return Addr{Kind: Whole, Image: image}, split
+	}
+	if rest[0] == '/' {
+		return inside(image, Boot, rest), split
+	}
+	num, name, after := cutPart(rest)
+	part, err := strconv.Atoi(num)
+	switch {
+	case after == 0 || after == end && (err != nil || part > MaxPart):
+		return Addr{}, noPart
+	case err != nil || part > MaxPart:
+		return Addr{}, wrongNumber
+	case after == end:
+		return inside(image, part, ""), splitIfThere
+	case name != "" && name[0] != '/':
+		return inside(image, part, name), wrongPath
+	}
+	return inside(image, part, name), split
+}
+
+// end is what cutPart finds after a number with nothing after it.
+const end = '$'
+
+// cutPart splits N:NAME, pN:NAME, partN:NAME, N/NAME and N; the slash stays in name. It
+// returns what follows the number, a colon, a slash or the end; 0 if s is none of these.
+func cutPart(s string) (num, name string, after rune) {
 	digits := s
 	for _, prefix := range []string{"part", "p"} {
 		if strings.HasPrefix(s, prefix) {
@@ -106,15 +144,20 @@ func cutPart(s string) (num, name string, ok bool) {
 		n++
 	}
 	num, name = digits[:n], digits[n:]
+	plain := len(digits) == len(s)
 	switch {
-	case n == 0 || name == "":
-		return "", "", false
+	case n == 0:
+		return "", "", 0
+	case name == "" && plain:
+		return num, "", end
+	case name == "":
+		return "", "", 0
 	case name[0] == ':':
-		return num, name[1:], true
-	case name[0] == '/' && len(digits) == len(s):
-		return num, name, true
+		return num, name[1:], ':'
+	case name[0] == '/' && plain:
+		return num, name, '/'
 	}
-	return "", "", false
+	return "", "", 0
 }
 
 func inside(image string, part int, name string) Addr {

@@ -9,7 +9,15 @@ import (
 )
 
 // onDisk are the files that exist in these tests.
-func onDisk(p string) bool { return p == "d.img" || p == "my images/d 1.img" || p == "x:y.img" }
+func onDisk(p string) (exists, isFile bool) {
+	switch p {
+	case "d.img", "my images/d 1.img", "x:y.img", "d.img:5":
+		return true, true
+	case "d.img:6", "dir": // directories
+		return true, false
+	}
+	return false, false
+}
 
 func errText(err error) string {
 	if err == nil {
@@ -38,6 +46,10 @@ func TestParse(t *testing.T) {
 		{in: "d.img:/", kind: Inside, image: "d.img", part: Boot, path: "/", slash: true},
 		{in: "d.img:1:", kind: Inside, image: "d.img", part: 1, path: "/", slash: true, out: "d.img:1:/"},
 		{in: "d.img:1:/", kind: Inside, image: "d.img", part: 1, path: "/", slash: true},
+		{in: "d.img:1", kind: Inside, image: "d.img", part: 1, path: "/", slash: true, out: "d.img:1:/"},
+		{in: "d.img:012", kind: Inside, image: "d.img", part: 12, path: "/", slash: true, out: "d.img:12:/"},
+		{in: "x:y.img:0", kind: Inside, image: "x:y.img", part: 0, path: "/", slash: true, out: "x:y.img:0:/"},
+		{in: "d.img:5:/x", kind: Inside, image: "d.img", part: 5, path: "/x"},
 		{in: "d.img:", kind: Whole, image: "d.img"},
 		{in: "d.img:0:/x", kind: Inside, image: "d.img", part: 0, path: "/x"},
 		{in: "d.img:999:/x", kind: Inside, image: "d.img", part: 999, path: "/x"},
@@ -54,6 +66,9 @@ func TestParse(t *testing.T) {
 		// the first colon with a valid partition part after it
 		{in: "x:y.img:1:/", kind: Inside, image: "x:y.img", part: 1, path: "/", slash: true},
 		{in: "a:1:b:2:/c", kind: Inside, image: "a:1:b", part: 2, path: "/c"},
+		{in: "d.img:1:b:2:/c", kind: Inside, image: "d.img:1:b", part: 2, path: "/c"},
+		{in: "d.img:1:b:", kind: Whole, image: "d.img:1:b"},
+		{in: "d.img:1::", kind: Whole, image: "d.img:1:"},
 		{in: "a:1:/b:2:/c", kind: Inside, image: "a", part: 1, path: "/b:2:/c"},
 		{in: "a::", kind: Whole, image: "a:"},
 		{in: "a::/b", kind: Inside, image: "a:", part: Boot, path: "/b"},
@@ -73,7 +88,12 @@ func TestParse(t *testing.T) {
 
 		// ordinary paths
 		{in: "d.img", path: "d.img"},
-		{in: "d.img:1", path: "d.img:1"},
+		{in: "d.img:5", path: "d.img:5"},
+		{in: "d.img:6", path: "d.img:6"},
+		{in: "gone.img:1", path: "gone.img:1"},
+		{in: "dir:1", path: "dir:1"},
+		{in: "d.img:1000", path: "d.img:1000"},
+		{in: "d.img:1x", path: "d.img:1x"},
 		{in: "d.img:p1", path: "d.img:p1"},
 		{in: "d.img:p1/a", path: "d.img:p1/a"},
 		{in: "d.img:part1/a", path: "d.img:part1/a"},
@@ -114,8 +134,9 @@ func TestParseErrors(t *testing.T) {
 		{"d.img:1:boot", "d.img:1:boot: a path inside an image begins with /: d.img:1:/boot"},
 		{"d.img:p1:boot/x", "d.img:p1:boot/x: a path inside an image begins with /: d.img:1:/boot/x"},
 		{"d.img:part1:./x/", "d.img:part1:./x/: a path inside an image begins with /: d.img:1:/x"},
-		{"d.img:1::", "d.img:1::: a path inside an image begins with /: d.img:1:/:"},
-		{"d.img:1:b:2:/c", "d.img:1:b:2:/c: a path inside an image begins with /: d.img:1:/b:2:/c"},
+		{"d.img:1:b:c", "d.img:1:b:c: a path inside an image begins with /: d.img:1:/b:c"},
+		{"d.img:1:2", "d.img:1:2: a path inside an image begins with /: d.img:1:/2"},
+		{"d.img:1:2:x", "d.img:1:2:x: a path inside an image begins with /: d.img:1:/2:x"},
 		{"my images/d 1.img:2:x", "my images/d 1.img:2:x: a path inside an image begins with /: my images/d 1.img:2:/x"},
 		{"x:y.img:2:x", "x:y.img:2:x: a path inside an image begins with /: x:y.img:2:/x"},
 		{"d.img:1000:/a", "d.img:1000:/a: a partition number is 0 to 999"},
@@ -132,9 +153,11 @@ func TestParseErrors(t *testing.T) {
 }
 
 func TestParseWithoutFiles(t *testing.T) {
-	a, err := Parse("d.img:1:boot", nil)
-	if err != nil || a.Kind != Local {
-		t.Errorf("Parse with no isFile = %+v, %v; want an ordinary path", a, err)
+	for _, text := range []string{"d.img:1:boot", "d.img:1", "d.img:1000:x"} {
+		a, err := Parse(text, nil)
+		if err != nil || a.Kind != Local {
+			t.Errorf("Parse(%q) that looks at nothing = %+v, %v; want an ordinary path", text, a, err)
+		}
 	}
 }
 

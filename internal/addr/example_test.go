@@ -9,9 +9,9 @@ import (
 )
 
 func ExampleParse() {
-	isFile := func(path string) bool { return path == "jammy.img" }
+	look := func(path string) (exists, isFile bool) { return path == "jammy.img", path == "jammy.img" }
 	for _, text := range []string{"jammy.img:p1:overlays", "jammy.img:/overlays/../cmdline.txt", "cmdline.txt"} {
-		a, err := addr.Parse(text, isFile)
+		a, err := addr.Parse(text, look)
 		if err != nil {
 			fmt.Println(err)
 			continue

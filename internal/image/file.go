@@ -13,11 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// IsFile reports whether path is an existing file that could be an image: a regular file
-// or a block device, or a symbolic link to one. It is what addr.Parse asks for.
-func IsFile(path string) bool {
+// Look is what addr.Parse asks for: whether anything is at path, and whether it is a regular
+// file or a block device, or a symbolic link to one, which could be an image.
+func Look(path string) (exists, isFile bool) {
+	if _, err := os.Lstat(path); err != nil {
+		return false, false
+	}
 	fi, err := os.Stat(path)
-	return err == nil && checkKind(fi) == nil
+	return true, err == nil && checkKind(fi) == nil
+}
+
+// IsFile reports whether path is an existing file that could be an image, as Look does.
+func IsFile(path string) bool {
+	_, is := Look(path)
+	return is
 }
 
 // Key returns the identity of the image at path: the same for all names of one file, and

@@ -67,7 +67,7 @@ type ListOptions struct {
 // error there may still be something; nil says that there is nothing. It prints nothing:
 // whoever reads that may want to write to the image, which is locked until List returns.
 func List(env Env, opt ListOptions, text string) (*Listed, error) {
-	a, err := addr.Parse(text, image.IsFile)
+	a, err := addr.Parse(text, image.Look)
 	if err != nil {
 		return nil, err
 	}

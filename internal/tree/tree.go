@@ -93,7 +93,7 @@ func (p place) newChild(base string) place {
 
 // Parse reads an address that may name a file or directory: not a whole image.
 func Parse(text string) (addr.Addr, error) {
-	a, err := addr.Parse(text, image.IsFile)
+	a, err := addr.Parse(text, image.Look)
 	if err == nil && a.Kind == addr.Whole {
 		err = fmt.Errorf("this is the image itself (%s/ is the root directory of its boot partition)", a)
 		return a, failure(a, err)
