@@ -5,7 +5,7 @@
 //
 //	go run ./scripts/bench [-rounds N] [GROUP]...
 //
-// Groups are cat, ls, cp, dir, fsync, prep and tftp; all of them by default. Runs of ours
+// Groups are cat, ls, cp, dir, fsync, prep, check and tftp; all of them by default. Runs of ours
 // and of the peers take turns; a row shows medians. A row whose peers are not installed
 // says so. What the commands do is checked as well as timed: wrong bytes are an error.
 package main
@@ -33,6 +33,7 @@ var groups = []group{
 	{"dir", benchDir},
 	{"fsync", benchFsync},
 	{"prep", benchPrep},
+	{"check", benchCheck},
 	{"tftp", benchTFTP},
 }
 
