@@ -86,7 +86,15 @@ type nameError string
 func (e nameError) Error() string        { return errName.Error() + ": " + string(e) }
 func (e nameError) Is(target error) bool { return target == errName }
 
-// checkName checks that a new file may have the name.
+// CheckName returns why a new file or directory cannot have the name; nil if it can.
+func CheckName(name string) error {
+	if !utf8.ValidString(name) {
+		return nameError("it is not UTF-8")
+	}
+	return checkName(name)
+}
+
+// checkName is CheckName of a name in UTF-8.
 func checkName(name string) error {
 	for _, r := range name {
 		switch {

@@ -80,6 +80,8 @@ func scenes(src, volume map[string]string) []scene {
 			made: map[string]string{"config.txt": volume["fragmented.bin"]}},
 		{name: "remove", args: []string{"nobodd-rm", "-f", "vol.img:0:/fragmented.bin"}, removed: "fragmented.bin"},
 		{name: "remove a tree", args: []string{"nobodd-rm", "-rf", "vol.img:0:/overlays"}, removed: "overlays/"},
+		{name: "make directories", args: []string{"nobodd-mkdir", "-p", "vol.img:0:/new/sub", "vol.img:0:/overlays/a long name"},
+			made: map[string]string{"new/": "", "new/sub/": "", "overlays/a long name/": ""}},
 		{name: "one to this machine", args: []string{"nobodd-cp", "vol.img:0:/fragmented.bin", "out"}, local: true,
 			made: map[string]string{"out/fragmented.bin": volume["fragmented.bin"]}},
 		{name: "a tree to this machine", args: []string{"nobodd-cp", "-rT", "vol.img:0:/overlays", "out"}, local: true, made: out},
