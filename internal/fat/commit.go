@@ -14,6 +14,8 @@ type commit struct {
 	dirty bool   // something was written since the last sync
 	freed bool   // files were freed in place
 	inUse bool   // someone else may write at the same time
+
+	copied, total int64 // bytes of files: written so far, and in all
 }
 
 // Commit makes the changes. The error is *NoSpaceError or a PathError of a directory without room (nothing
@@ -45,6 +47,9 @@ func (t *Tx) Commit() error {
 	defer t.v.forget()
 	defer t.tellSources()
 	c := &commit{Tx: t, fat: &tableWriter{geometry: t.v.geometry, dev: t.dev}, inUse: t.v.InUse()}
+	if err := c.prepareMoves(c.inUse); err != nil {
+		return err
+	}
 	if err := c.prepare(); err != nil {
 		return err
 	}
@@ -65,11 +70,16 @@ func (t *Tx) Commit() error {
 	return nil
 }
 
-// tellSources calls the Done functions of the files that were written and of the sources that failed.
+// tellSources calls the Done functions of what was written or moved and of the sources that failed.
 func (t *Tx) tellSources() {
 	for _, n := range t.files {
 		if n.switched || n.err != nil {
 			n.src.done(n.err)
+		}
+	}
+	for _, n := range t.moves {
+		if n.done != nil && (n.switched || n.failed()) {
+			n.done(n.failure())
 		}
 	}
 }
@@ -77,7 +87,7 @@ func (t *Tx) tellSources() {
 // idle reports whether there is nothing to do, maybe since all sources failed.
 func (c *commit) idle() bool {
 	for _, n := range c.changed() {
-		if n.err == nil {
+		if !n.failed() {
 			return false
 		}
 	}
@@ -108,7 +118,7 @@ func (c *commit) sync() error {
 func (c *commit) prepare() (err error) {
 	var need int64
 	for d := range c.dirs() {
-		if d.old != nil && !slices.ContainsFunc(d.changes, (*node).isNew) {
+		if d.node.failed() || d.old != nil && !slices.ContainsFunc(d.changes, (*node).isNew) {
 			continue
 		}
 		if err := c.placeEntries(d); err != nil {
@@ -117,7 +127,10 @@ func (c *commit) prepare() (err error) {
 		need += d.slots.clusters()
 	}
 	for _, n := range c.files {
-		need += c.v.clustersFor(n.src.Size)
+		if !n.failed() {
+			need += c.v.clustersFor(n.src.Size)
+			c.total += n.src.Size
+		}
 	}
 	if c.survey, err = c.Tx.survey(need); err != nil {
 		return err
@@ -136,7 +149,9 @@ func (c *commit) prepare() (err error) {
 		}
 	}
 	for _, n := range c.files {
-		n.runs = c.space.alloc(c.v.clustersFor(n.src.Size))
+		if !n.failed() {
+			n.runs = c.space.alloc(c.v.clustersFor(n.src.Size))
+		}
 	}
 	return nil
 }
@@ -217,8 +232,14 @@ func (c *commit) freeLinks(links []link, n *node) []link {
 // copyFiles writes the data of files into free clusters. After a cut: the old state.
 func (c *commit) copyFiles() error {
 	for _, n := range c.files {
+		if n.failed() {
+			continue
+		}
 		if err := c.copyFile(n); err != nil {
 			return err
+		}
+		if n.top != nil {
+			n.top.err = n.err // all of what it is a part of stays where it is
 		}
 	}
 	return nil
@@ -230,7 +251,15 @@ func (c *commit) copyFile(n *node) (err error) {
 		c.buf = make([]byte, copySize)
 	}
 	w := runWriter{commit: c, runs: n.runs}
-	n.err, err = n.src.Copy(c.buf, func(p []byte) error { return w.write(c.pad(p)) })
+	n.err, err = n.src.Copy(c.buf, func(p []byte) error {
+		if err := w.write(c.pad(p)); err != nil {
+			return err
+		}
+		if c.copied += int64(len(p)); c.opt.Progress != nil {
+			c.opt.Progress(c.copied, c.total)
+		}
+		return nil
+	})
 	return err
 }
 
@@ -269,7 +298,7 @@ func (w *runWriter) write(p []byte) error {
 func (c *commit) stage() error {
 	var links []link
 	for d := range c.dirs() {
-		if d.slots == nil {
+		if d.slots == nil || d.node.failed() {
 			continue
 		}
 		if err := c.stageDir(d); err != nil {
@@ -280,7 +309,7 @@ func (c *commit) stage() error {
 		}
 	}
 	for _, n := range c.files {
-		if n.err == nil {
+		if !n.failed() {
 			links = linksOf(links, n.runs)
 		}
 	}
@@ -313,11 +342,10 @@ func (c *commit) makeEntries() error {
 		if d.old == nil {
 			continue
 		}
-		if err := c.replaceEntries(d); err != nil {
-			return err
-		}
-		if err := c.addEntries(d); err != nil {
-			return err
+		for _, write := range []func(*txDir) error{c.renameEntries, c.replaceEntries, c.addEntries} {
+			if err := write(d); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -327,7 +355,7 @@ func (c *commit) makeEntries() error {
 func (c *commit) dropEntries() error {
 	for d := range c.dirs() {
 		for _, n := range d.changes {
-			if n.what != remove {
+			if n.what != remove || n.failed() {
 				continue
 			}
 			if err := c.deleteEntries(d, n.e); err != nil {
@@ -346,21 +374,24 @@ func (n *node) setSwitched() {
 		return
 	}
 	for _, sub := range n.dir.changes {
-		if sub.err == nil {
+		if !sub.failed() {
 			sub.setSwitched()
 		}
 	}
 }
 
-// release is the last step. A file that was not replaced, since its source failed, keeps the clusters
-// that it shares with one that was.
+// release is the last step. What was not replaced or moved, since a source failed, keeps the clusters
+// that it shares with others. Where names alone have changed, FSInfo does not.
 func (c *commit) release() error {
+	if !slices.ContainsFunc(c.changed(), func(n *node) bool { return !n.inPlace || n.e != nil }) {
+		return nil
+	}
 	table := c.v.table(c.dev)
-	for _, n := range c.files {
+	for _, n := range c.changed() {
 		if n.e == nil || n.switched {
 			continue
 		}
-		if err := c.note(table, c.survey, nil, n.e.d.cluster(c.v.width), 0); err != nil {
+		if err := c.keepAll(table, n.e); err != nil {
 			return err
 		}
 	}

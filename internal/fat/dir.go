@@ -18,11 +18,20 @@ const (
 
 // entry is a file or directory as its parent holds it.
 type entry struct {
-	name  string // long name, else the short one with the case of its flags
-	d     dirent // short entry
-	off   int64  // where d stands on the volume
-	slot  int    // where d stands in the directory, counted in entries
-	slots int    // number of entries, those of the long name included; they end at slot
+	name   string     // long name, else the short one with the case of its flags
+	d      dirent     // short entry
+	parent *directory // which it stands in; nil: it is the root's
+	off    int64      // where d stands on the volume
+	slot   int        // where d stands in the directory, counted in entries
+	slots  int        // number of entries, those of the long name included; they end at slot
+}
+
+// longName is e's long name, "" if it has none.
+func (e *entry) longName() string {
+	if e.slots > 1 && e.name != decodeShort(&e.d, true) {
+		return e.name
+	}
+	return ""
 }
 
 // isRoot reports whether e stands for the root directory, which has no entry.
@@ -248,7 +257,9 @@ func (d *directory) add(s slot, long *longName) {
 		label := *s.d
 		d.label = &label
 	case !s.d.isDot():
-		d.entries = append(d.entries, newEntry(s, long))
+		e := newEntry(s, long)
+		e.parent = d
+		d.entries = append(d.entries, e)
 	}
 	long.reset()
 }

@@ -47,20 +47,16 @@ type fit struct {
 
 // placeEntries finds names and places for the new entries of d.
 func (t *Tx) placeEntries(d *txDir) error {
-	s, err := t.v.newDirSlots(d.old)
-	if err != nil {
-		return pathErr("write", d.node.path, err)
+	if err := t.findSlots(d); err != nil {
+		return err
 	}
-	names := newShortNames(func(name string) bool {
-		return d.added[name] != nil || d.old != nil && d.old.find(name) != nil
-	})
 	for _, n := range d.changes {
-		if n.e != nil {
+		if !n.isNew() {
 			continue
 		}
-		err := n.setShort(names)
+		err := n.setShort(d.shortNames())
 		if err == nil {
-			n.place, err = s.put(longSlots(n.long) + 1)
+			n.place, err = d.slots.put(longSlots(n.long) + 1)
 		}
 		if err == errDirFull && d == t.root && t.v.width != 32 {
 			err = errRootFull
@@ -69,19 +65,49 @@ func (t *Tx) placeEntries(d *txDir) error {
 			return pathErr("write", n.path, err)
 		}
 	}
-	d.slots = s
 	return nil
 }
 
-// setShort gives n its short name, and takes the long one away if the short one says it all.
+// findSlots looks at the slots of d, once.
+func (t *Tx) findSlots(d *txDir) (err error) {
+	if d.slots != nil {
+		return nil
+	}
+	if d.slots, err = t.v.newDirSlots(d.old); err != nil {
+		return pathErr("write", d.node.path, err)
+	}
+	return nil
+}
+
+// shortNames makes the short names of d.
+func (d *txDir) shortNames() *shortNames {
+	if d.names == nil {
+		d.names = newShortNames(func(name string) bool {
+			if d.added[name] != nil {
+				return true
+			}
+			e := (*entry)(nil)
+			if d.old != nil {
+				e = d.old.find(name)
+			}
+			return e != nil && e != d.renamed
+		})
+	}
+	return d.names
+}
+
+// setShort gives n its short name, and its long one unless the short one says it all.
 func (n *node) setShort(names *shortNames) (err error) {
+	if n.named {
+		return nil
+	}
 	var plain bool
-	if n.short, n.lower, plain = encodeShort(n.long); plain {
+	if n.short, n.lower, plain = encodeShort(n.name); plain {
 		n.long = ""
 		return nil
 	}
-	n.lower = 0
-	n.short, err = names.make(n.long)
+	n.long, n.lower = n.name, 0
+	n.short, err = names.make(n.name)
 	return err
 }
 
@@ -136,10 +162,78 @@ func (s *dirSlots) put(n int) (place, error) {
 			return place{}, errDirFull
 		}
 	}
-	for i := at; i < at+n; i++ {
+	p := place{slot: at, n: n}
+	for i := p.slot; i < p.end(); i++ {
 		s.free[i] = false
 	}
-	return place{slot: at, n: n}, nil
+	return p, nil
+}
+
+// sectorOf is the number of the sector that all slots of e are in, -1 if there is none.
+func (s *dirSlots) sectorOf(e *entry) int {
+	if (e.slot-e.slots+1)/sectorSlots != e.slot/sectorSlots {
+		return -1
+	}
+	return e.slot / sectorSlots
+}
+
+// putNear finds a place for the n entries of the new name of e, of which the old slots are free then: those, or
+// others in the same sector. Anywhere also takes a place in another sector. Past the end marker there is room
+// only if alone is set.
+func (s *dirSlots) putNear(e *entry, n int, alone, anywhere bool) (place, bool) {
+	if n <= e.slots {
+		return place{e.slot - n + 1, n}, true
+	}
+	if sector := s.sectorOf(e); sector >= 0 {
+		first := sector * sectorSlots
+		for at := first; at+n <= min(first+sectorSlots, len(s.free)); at++ {
+			if s.isFree(e, at, n, alone) {
+				return place{at, n}, true
+			}
+		}
+	}
+	for _, straddle := range []bool{false, true} {
+		if at, ok := s.find(fit{n, straddle}); anywhere && ok && s.isFree(e, at, n, alone) {
+			return place{at, n}, true
+		}
+	}
+	return place{}, false
+}
+
+// isFree reports whether n slots from at on are free once those of e are.
+func (s *dirSlots) isFree(e *entry, at, n int, alone bool) bool {
+	if at+n > s.end && (!alone || s.stale) {
+		return false
+	}
+	for i := at; i < at+n; i++ {
+		if !s.free[i] && (i > e.slot || i <= e.slot-e.slots) {
+			return false
+		}
+	}
+	return true
+}
+
+// take makes the slots of p used ones.
+func (s *dirSlots) take(p place) {
+	for i := p.slot; i < p.end(); i++ {
+		s.free[i] = false
+	}
+	s.end = max(s.end, p.end())
+}
+
+// canRewrite reports whether one write can make the entries of p and delete those of e. On a volume in use it must
+// not write what is between them.
+func (s *dirSlots) canRewrite(e *entry, p place, inUse bool) bool {
+	own := e.slot - e.slots + 1
+	first, end := min(own, p.slot), max(e.slot+1, p.end())
+	if s.joined(first, end) && (!inUse || end-first <= sectorSlots || p.slot >= own) {
+		return true
+	}
+	lo, hi := s.offset(first), s.offset(first)
+	for i := first; i < end; i++ {
+		lo, hi = min(lo, s.offset(i)), max(hi, s.offset(i))
+	}
+	return !inUse && hi-lo <= maxBridge
 }
 
 // find finds free slots. No search begins before the place where the last one of its kind ended.

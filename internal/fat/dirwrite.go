@@ -3,26 +3,62 @@
 package fat
 
 import (
+	"math"
 	"slices"
 	"time"
 )
 
-// isNew reports whether n gets a new entry: it has none, and no source failed.
-func (n *node) isNew() bool { return n.e == nil && n.err == nil }
+// isNew reports whether n gets entries of its own that are not there yet.
+func (n *node) isNew() bool { return n.e == nil && !n.inPlace && !n.failed() }
 
-// newEntry is the entry of a new file or directory.
+// newEntry is the short entry of n as it is to be.
 func (c *commit) newEntry(n *node) *dirent {
-	d := &dirent{12: n.lower}
-	copy(d[:], n.short[:])
-	d.setCreated(c.opt.Now)
+	d := c.stamped(n)
+	if n.e != nil { // it keeps its name
+		short := n.e.d.rawName()
+		copy(d[:], short[:])
+		d[12] = n.e.d[12]
+		d.setCreated(replacedAt(&n.e.d, c.opt.Now))
+	} else {
+		copy(d[:], n.short[:])
+		d[12] = n.lower
+	}
+	if n.inPlace {
+		return d // it leads to what it did
+	}
+	var first uint32
+	if len(n.runs) > 0 {
+		first = n.runs[0].start
+	}
+	d.setCluster(first, c.v.width)
+	d.setSize(uint32(n.src.Size))
+	return d
+}
+
+// stamped is an entry with the attributes and times of n: those of what is moved, or else of what is written now.
+func (c *commit) stamped(n *node) *dirent {
+	if n.moved != nil {
+		d := n.moved.d
+		return &d
+	}
+	d := &dirent{}
+	mtime := n.mtime
+	if n.e != nil {
+		*d = n.e.d
+	} else {
+		d.setCreated(c.opt.Now)
+	}
 	if n.isDir {
 		d.setAttr(attrDir)
-		d.setModified(n.mtime)
-		d.setAccessed(c.opt.Now)
-		d.setCluster(n.runs[0].start, c.v.width)
 	} else {
-		c.fillEntry(d, n)
+		d.setAttr(d.attr() | attrArchive)
+		mtime = n.src.ModTime
 	}
+	if mtime.IsZero() {
+		mtime = c.opt.Now
+	}
+	d.setModified(mtime)
+	d.setAccessed(c.opt.Now)
 	return d
 }
 
@@ -33,23 +69,6 @@ func replacedAt(d *dirent, now time.Time) time.Time {
 		return next
 	}
 	return now
-}
-
-// fillEntry makes d lead to what was written for the file n.
-func (c *commit) fillEntry(d *dirent, n *node) {
-	mtime := n.src.ModTime
-	if mtime.IsZero() {
-		mtime = c.opt.Now
-	}
-	d.setAttr(d.attr() | attrArchive)
-	d.setModified(mtime)
-	d.setAccessed(c.opt.Now)
-	d.setSize(uint32(n.src.Size))
-	var first uint32
-	if len(n.runs) > 0 {
-		first = n.runs[0].start
-	}
-	d.setCluster(first, c.v.width)
 }
 
 // stageDir writes a new directory whole, or prepares an old one for its new entries: the clusters it grows by
@@ -180,17 +199,44 @@ func (s *dirSlots) newEnd(nodes []*node) int {
 	return end
 }
 
+// renameEntries moves within d what one write can move. Writes: for each move one, of the old entries that become
+// deleted ones and the new ones that lead to the same; a file that it replaces ceases to be there with it. After a
+// cut: each has its old or its new name.
+func (c *commit) renameEntries(d *txDir) error {
+	for _, n := range d.changes {
+		if !n.inPlace {
+			continue
+		}
+		p := patch{}
+		for i := range n.moved.slots {
+			p.set(d.slots.offset(n.moved.slot-i), slotDeleted)
+		}
+		if n.e != nil {
+			p.set(n.e.off, c.newEntry(n)[:]...)
+		} else {
+			for i := n.fill; i < n.place.slot; i++ {
+				p.set(d.slots.offset(i), slotDeleted)
+			}
+			for i, e := range slices.Collect(slices.Chunk(appendSet(nil, n.long, c.newEntry(n)), direntSize)) {
+				p.set(d.slots.offset(n.place.slot+i), e...)
+			}
+		}
+		if err := c.rewrite(p); err != nil {
+			return err
+		}
+		n.switched = true
+	}
+	return nil
+}
+
 // replaceEntries makes the entries of replaced files in d lead to the new ones. Writes: for each file one of its short
 // entry. After a cut: each file is old or new.
 func (c *commit) replaceEntries(d *txDir) error {
 	for _, n := range d.changes {
-		if n.e == nil || n.what != write || n.err != nil {
+		if n.e == nil || n.what != write || n.inPlace || n.failed() {
 			continue
 		}
-		e := n.e.d
-		e.setCreated(replacedAt(&e, c.opt.Now))
-		c.fillEntry(&e, n)
-		if err := c.writeAt(e[:], n.e.off); err != nil {
+		if err := c.writeAt(c.newEntry(n)[:], n.e.off); err != nil {
 			return err
 		}
 		n.switched = true
@@ -266,13 +312,30 @@ func (c *commit) deleteEntries(d *txDir, e *entry) error {
 
 // deleteAt deletes the entries at offs in one write.
 func (c *commit) deleteAt(offs []int64) error {
-	start := slices.Min(offs)
-	buf := make([]byte, slices.Max(offs)-start+direntSize)
+	p := patch{}
+	for _, off := range offs {
+		p.set(off, slotDeleted)
+	}
+	return c.rewrite(p)
+}
+
+// patch is what the slots at some offsets of the volume are to begin with; what follows in them stays.
+type patch map[int64][]byte
+
+func (p patch) set(off int64, b ...byte) { p[off] = b }
+
+// rewrite makes the changes of p in one write, which puts back what it has read between them.
+func (c *commit) rewrite(p patch) error {
+	start, end := int64(math.MaxInt64), int64(0)
+	for off := range p {
+		start, end = min(start, off), max(end, off+direntSize)
+	}
+	buf := make([]byte, end-start)
 	if err := readAt(c.dev, buf, start); err != nil {
 		return err
 	}
-	for _, off := range offs {
-		buf[off-start] = slotDeleted
+	for off, b := range p {
+		copy(buf[off-start:], b)
 	}
 	return c.writeAt(buf, start)
 }

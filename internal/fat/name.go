@@ -59,6 +59,13 @@ func decodeShort(d *dirent, flags bool) string {
 	return base
 }
 
+// shortName is raw as decodeShort returns it, without the case of its flags.
+func shortName(raw [11]byte) string {
+	var d dirent
+	copy(d[:], raw[:])
+	return decodeShort(&d, false)
+}
+
 func decodePart(raw []byte, lower bool) string {
 	var s strings.Builder
 	for _, b := range []byte(strings.TrimRight(string(raw), " ")) {

@@ -69,7 +69,7 @@ type visit struct {
 func (t *Tx) follow(table *table, s *survey) error {
 	going := map[origin]*node{}
 	for _, n := range t.changed() {
-		if n.e != nil {
+		if n.e != nil && !n.failed() {
 			going[origin{n.parent.old.cluster, n.e.slot}] = n
 		}
 	}
@@ -78,7 +78,12 @@ func (t *Tx) follow(table *table, s *survey) error {
 			return err
 		}
 	}
-	for stack := []visit{{e: rootEntry()}}; len(stack) > 0; {
+	return t.lookAll(table, s, visit{e: rootEntry()}, going)
+}
+
+// lookAll looks at a directory and at all below it.
+func (t *Tx) lookAll(table *table, s *survey, at visit, going map[origin]*node) error {
+	for stack := []visit{at}; len(stack) > 0; {
 		at := stack[len(stack)-1]
 		subs, err := t.look(table, s, at, going)
 		if err != nil {
@@ -87,6 +92,14 @@ func (t *Tx) follow(table *table, s *survey) error {
 		stack = append(stack[:len(stack)-1], subs...)
 	}
 	return nil
+}
+
+// keepAll notes that e stays after all, with all that is in it.
+func (c *commit) keepAll(table *table, e *entry) error {
+	if err := c.note(table, c.survey, nil, e.d.cluster(c.v.width), 0); err != nil || !e.d.isDir() {
+		return err
+	}
+	return c.lookAll(table, c.survey, visit{parent: e.parent, e: e}, nil)
 }
 
 // look notes what the directory at holds, and returns the directories in it. Of the entries in going the
@@ -196,7 +209,7 @@ func (d *txDir) walk(yield func(*txDir) bool) bool {
 		return false
 	}
 	for _, sub := range d.subs {
-		if sub.node.what != remove && !sub.walk(yield) {
+		if (sub.node.what != remove || sub.node.failed()) && !sub.walk(yield) {
 			return false
 		}
 	}

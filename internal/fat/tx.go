@@ -55,6 +55,10 @@ type TxOptions struct {
 	NoSync  bool      // never call Device.Sync
 	InPlace bool      // free the replaced files' space first where the new ones do not fit otherwise
 	Now     time.Time // time stamped on what is made; zero means time.Now
+
+	// Progress may be nil. It is called during Commit, each time that some of the files' data was written, with
+	// how many bytes that are so far, and how many it will be.
+	Progress func(done, total int64)
 }
 
 // Tx collects changes and makes them at Commit. It must be the only one that writes
@@ -65,6 +69,7 @@ type Tx struct {
 	opt   TxOptions
 	root  *txDir
 	files []*node // to write, in the order planned
+	moves []*node // what is moved, at the new places
 	done  bool
 }
 
@@ -77,6 +82,8 @@ type txDir struct {
 	changes []*node          // in the order planned
 	subs    []*txDir         // directories in it that were looked into
 	slots   *dirSlots        // where the new entries go, made by Commit
+	names   *shortNames      // likewise
+	renamed *entry           // whose short name is free to take
 }
 
 // node is a file or directory in a Tx.
@@ -90,10 +97,22 @@ type node struct {
 	src    Source
 	mtime  time.Time // of a new directory
 
+	from      *node   // what is moved here
+	to        *node   // where it is moved
+	moved     *entry  // the entry of what is moved here, or is a part of that
+	top       *node   // of a part of what is moved: the node of all of it
+	needs     []*node // what must be moved out of it before
+	inPlace   bool    // one write moves it
+	respelled bool    // the move changes the spelling alone
+	done      func(error)
+
+	name     string   // of a new one, as it is wanted
+	named    bool     // the names that follow are given
 	short    [11]byte // name of a new one
 	lower    byte     // flags of its parts
 	long     string   // "" if the short name says it all
 	place    place    // of its entries
+	fill     int      // slots from here up to place become deleted ones
 	runs     []run    // clusters for what is written
 	old      []run    // clusters of what it was before
 	err      error    // of the source
@@ -223,7 +242,7 @@ func (d *txDir) add(name string, isDir bool) (*node, error) {
 	if err := d.writable(); err != nil {
 		return nil, err
 	}
-	n := &node{parent: d, path: joinPath(d.node.path, name), long: name, isDir: isDir, what: write}
+	n := &node{parent: d, path: joinPath(d.node.path, name), name: name, isDir: isDir, what: write}
 	d.added[Fold(name)] = n
 	d.changes = append(d.changes, n)
 	return n, nil
