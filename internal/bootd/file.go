@@ -25,8 +25,8 @@ type file interface {
 
 // openFile opens the file name in the board's partition as the image is now. The error is
 // a *tftp.Refusal or wraps one with its cause.
-func openFile(b config.Board, name string) (file, error) {
-	im, err := image.Open(b.Image, image.Unlocked, nil)
+func openFile(b config.Board, name string) (*imageFile, error) {
+	im, err := image.OpenCache(b.Image, image.Unlocked, caches[b.Uncached], nil)
 	if err != nil {
 		return nil, &failure{b.Image, err}
 	}
@@ -39,6 +39,13 @@ func openFile(b config.Board, name string) (file, error) {
 	return f, nil
 }
 
+// caches are the ways to read an image that config.Uncached asks for.
+var caches = map[config.Uncached]image.Cache{
+	config.UncachedAuto: image.CacheAuto,
+	config.UncachedYes:  image.CacheNever,
+	config.UncachedNo:   image.CacheAlways,
+}
+
 // openIn opens the file name of a partition. Each call reads the image anew.
 func openIn(im *image.Image, partition int, name string) (*imageFile, error) {
 	vol, num, err := im.Volume(partition)
@@ -49,7 +56,7 @@ func openIn(im *image.Image, partition int, name string) (*imageFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &imageFile{File: f, im: im, partition: num, name: name}, nil
+	return &imageFile{File: f, ahead: im.ReadAhead(f), im: im, partition: num, name: name}, nil
 }
 
 // served turns the error of openIn into what the client and the log are told.
@@ -82,11 +89,15 @@ func (f *failure) Unwrap() error { return f.err }
 // imageFile is a file that keeps its image open.
 type imageFile struct {
 	*fat.File
+	ahead     *image.ReadAhead
 	im        *image.Image
 	image     string // its path, for the log
 	partition int
 	name      string
 }
+
+// ReadAt reads as io.ReaderAt says: a transfer goes through the file once.
+func (f *imageFile) ReadAt(p []byte, off int64) (int, error) { return f.ahead.ReadAt(p, off) }
 
 // Unchanged looks the file up again in the image that was opened, whatever its path leads to now. A file
 // system that is damaged now was being written: the file counts as changed. A device that fails is another matter.
@@ -101,6 +112,9 @@ func (f *imageFile) Unchanged() error {
 	return errChanged
 }
 
-func (f *imageFile) Close() error { return errors.Join(f.File.Close(), f.im.Close()) }
+func (f *imageFile) Close() error {
+	f.ahead.Close()
+	return errors.Join(f.File.Close(), f.im.Close())
+}
 
 var errShort = errors.New("the image ends inside the file")

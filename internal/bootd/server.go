@@ -28,6 +28,7 @@ type Server struct {
 	strange strangers
 	tell    teller
 	full    sometimes
+	refused sync.Map // by path: the images of which it was said that they are not read with O_DIRECT
 
 	mu      sync.Mutex
 	cfg     *config.Config
@@ -48,9 +49,28 @@ type transfer struct {
 
 // New makes a server. It writes to log one line a request.
 func New(cfg *config.Config, log *slog.Logger) *Server {
-	s := &Server{log: log, open: openFile, cfg: cfg, live: map[netip.AddrPort]*transfer{}}
+	s := &Server{log: log, cfg: cfg, live: map[netip.AddrPort]*transfer{}}
+	s.open = s.openFile
 	s.tell = teller{log: log, after: quiet}
 	return s
+}
+
+// openFile is the function of that name. It warns once of an image that cannot be read as it is to be.
+func (s *Server) openFile(b config.Board, name string) (file, error) {
+	f, err := openFile(b, name)
+	if err != nil {
+		return nil, err
+	}
+	if f.im.DirectRefused() {
+		s.warnRefused(b.Image)
+	}
+	return f, nil
+}
+
+func (s *Server) warnRefused(image string) {
+	if _, said := s.refused.LoadOrStore(image, true); !said {
+		s.log.Warn(image + ": its file system refuses O_DIRECT: the page cache is emptied before each read")
+	}
 }
 
 // Configure puts another configuration in force for the requests to come, but for where

@@ -217,7 +217,7 @@ func TestReadAheadBudget(t *testing.T) {
 // is there. The file below the device stands for what other hosts share.
 func TestSharedDevice(t *testing.T) {
 	path := testimg.FixtureFile(t, "fat16")
-	loop := loopDevice(t, path, 512)
+	loop := testimg.LoopDevice(t, path, 512)
 	other, err := os.Open(loop) // keeps the page cache of the device
 	if err != nil {
 		t.Fatal(err)

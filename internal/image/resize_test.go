@@ -290,7 +290,7 @@ func TestResizePeersLoop(t *testing.T) {
 	im := mustOpen(t, path, Write)
 	resizeLast(t, im, 64<<20, true)
 	im.Close()
-	loop := loopDevice(t, path, 4096)
+	loop := testimg.LoopDevice(t, path, 4096)
 	if out, err := exec.Command("sgdisk", "-v", loop).CombinedOutput(); err != nil || !strings.Contains(string(out), "No problems found") {
 		t.Errorf("sgdisk: %v\n%s", err, out)
 	}
@@ -299,30 +299,13 @@ func TestResizePeersLoop(t *testing.T) {
 	}
 }
 
-// loopDevice makes a block device of the image, or skips: that needs root and a kernel
-// that lets it.
-func loopDevice(t *testing.T, path string, sector int) string {
-	t.Helper()
-	out, err := exec.Command("losetup", "--sector-size", fmt.Sprint(sector), "--find", "--show", path).Output()
-	if err != nil {
-		t.Skipf("no loop device: %v", err)
-	}
-	loop := strings.TrimSpace(string(out))
-	t.Cleanup(func() {
-		if err := exec.Command("losetup", "--detach", loop).Run(); err != nil {
-			t.Error(err)
-		}
-	})
-	return loop
-}
-
 // A block device lists, keeps its size and lets its partitions grow.
 func TestBlockDevice(t *testing.T) {
 	path := testimg.FixtureFile(t, "gpt4k")
 	if err := os.Truncate(path, 32<<20); err != nil {
 		t.Fatal(err)
 	}
-	loop := loopDevice(t, path, 4096)
+	loop := testimg.LoopDevice(t, path, 4096)
 	link := filepath.Join(t.TempDir(), "disk")
 	if err := os.Symlink(loop, link); err != nil {
 		t.Fatal(err)

@@ -69,7 +69,7 @@ func TestIsDisk(t *testing.T) {
 }
 
 func TestIsDevice(t *testing.T) {
-	loop := loopDevice(t, testimg.FixtureFile(t, "gpt4k"), 4096)
+	loop := testimg.LoopDevice(t, testimg.FixtureFile(t, "gpt4k"), 4096)
 	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(loop, link); err != nil {
 		t.Fatal(err)

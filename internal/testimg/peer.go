@@ -6,6 +6,7 @@
 package testimg
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -63,4 +64,22 @@ func Absent(names ...string) []string {
 		}
 	}
 	return absent
+}
+
+// LoopDevice makes a block device of the image at path, with sectors of the given size in
+// bytes, and returns its path. It skips where it may not: that needs root and a kernel that
+// lets it.
+func LoopDevice(t testing.TB, path string, sector int) string {
+	t.Helper()
+	out, err := exec.Command("losetup", "--sector-size", fmt.Sprint(sector), "--find", "--show", path).Output()
+	if err != nil {
+		t.Skipf("no loop device: %v", err)
+	}
+	loop := strings.TrimSpace(string(out))
+	t.Cleanup(func() {
+		if err := exec.Command("losetup", "--detach", loop).Run(); err != nil {
+			t.Error(err)
+		}
+	})
+	return loop
 }
