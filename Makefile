@@ -81,7 +81,7 @@ install: install-bin install-man install-conf
 install-bin:
 	test -x bin/nobodd-tftpd || $(MAKE) build
 	mkdir -p '$(BINDIR)' '$(COMPDIR)'
-	install -m 755 $(PROGRAMS) '$(BINDIR)'
+	install -m 755 $(addprefix bin/,$(COMMANDS)) $(addprefix scripts/,$(SCRIPTS)) '$(BINDIR)'
 	for c in $(COMMANDS) nobodd-prep; do install -m 644 scripts/completion/nobodd.bash '$(COMPDIR)'/$$c; done
 
 install-man:
