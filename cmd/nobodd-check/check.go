@@ -72,7 +72,7 @@ func check(c *cli.Context, text string, models []*pi.Model, exports *exports) (r
 	if err != nil {
 		return result{}, failure(text, err)
 	}
-	opt := pi.Options{Disk: diskOf(im), NoInitramfs: c.Bool("no-initramfs")}
+	opt := pi.Options{Disk: diskOf(im), NoInitramfs: c.Bool("no-initramfs"), Progress: sayIfSlow(c, text)}
 	opt.Disk.InUse = volume.InUse()
 	if exports != nil {
 		opt.Export = func(name string) (bool, string, string) { return exports.find(name, a.Image) }

@@ -8,7 +8,6 @@ import (
 	"os"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/sys/unix"
 
 	"nobodd/internal/tool"
 	"nobodd/internal/tree"
@@ -63,7 +62,7 @@ func run(c *cli.Context) error {
 		long:     c.Bool("l"),
 		human:    c.Bool("human-readable"),
 		classify: c.Bool("classify"),
-		terminal: isTerminal(os.Stdout),
+		terminal: tool.IsTerminal(os.Stdout),
 		headings: len(operands) > 1 || c.Bool("recursive"),
 	}
 	p.print(files, dirs)
@@ -101,9 +100,4 @@ func list(c *cli.Context, order order, operands []string) (files []tree.Entry, d
 		dirs = append(dirs, lists[head.Name]...)
 	}
 	return files, dirs, errors.Join(errs...)
-}
-
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
 }
