@@ -88,7 +88,7 @@ func (p *process) wait(text string) string {
 	}
 }
 
-// listening waits until the daemon listens and gives its port.
+// listening waits until the daemon listens and returns its port.
 func (p *process) listening() int {
 	p.Helper()
 	line := p.wait("listening on ")
@@ -126,7 +126,7 @@ func (p *process) wantStatus(want int) {
 	}
 }
 
-// ask sends a read request without options and gives the answer and who sent it.
+// ask sends a read request without options and returns the answer and who sent it.
 func ask(t *testing.T, conn *net.UDPConn, port int, name string) (answer string, from net.Addr) {
 	t.Helper()
 	to := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}
@@ -289,7 +289,7 @@ func TestReload(t *testing.T) {
 	p.wantStatus(0)
 }
 
-// activated gives a command that finds files from descriptor 3 on, as systemd passes them.
+// activated returns a command that finds files from descriptor 3 on, as systemd passes them.
 func activated(files []*os.File, args ...string) *exec.Cmd {
 	inner := command(args...)
 	cmd := exec.Command("sh", append([]string{"-c", fmt.Sprintf(`LISTEN_PID=$$ LISTEN_FDS=%d exec "$0" "$@"`, len(files)), inner.Path}, args...)...)
@@ -297,7 +297,7 @@ func activated(files []*os.File, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// fileOf gives the socket of conn as a file.
+// fileOf returns the socket of conn as a file.
 func fileOf(t *testing.T, conn interface{ File() (*os.File, error) }) *os.File {
 	t.Helper()
 	f, err := conn.File()

@@ -98,11 +98,13 @@ func strange(cfg *config.Config, client netip.Addr, who, name string) string {
 	case err == nil && cfg.LeftOut[serial]:
 		return fmt.Sprintf("board %s is left out for a mistake in its configuration (%s)", who, by)
 	case err == nil:
-		return fmt.Sprintf("no board %s in the configuration (%s); to serve it add [board:%[1]s] with image = /path/to/its/image.img", who, by)
+		return fmt.Sprintf("no board %s in the configuration (%s); "+
+			"to serve it add [board:%[1]s] with image = /path/to/its/image.img", who, by)
 	case who != "":
 		return fmt.Sprintf("no board with the prefix %s (%s); to serve it add prefix = %[1]s to its section", who, by)
 	case len(list) > 1:
-		return fmt.Sprintf("%s without a serial number, and the boards %s and %s both have ip = %s", by, list[0].Serial, list[1].Serial, client)
+		return fmt.Sprintf("%s without a serial number, and the boards %s and %s both have ip = %s",
+			by, list[0].Serial, list[1].Serial, client)
 	}
 	return fmt.Sprintf("%s without a serial number; to serve it add ip = %s to the section of its board", by, client)
 }

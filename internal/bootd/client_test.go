@@ -26,7 +26,7 @@ const soon = 20 * time.Second
 
 const serial config.Serial = 0x89025d75
 
-// board gives a configuration with one board.
+// board returns a configuration with one board.
 func board(image string) *config.Config {
 	return &config.Config{
 		Listen:       "127.0.0.1",
@@ -149,7 +149,7 @@ func (l *logs) text() string {
 	return strings.Join(l.lines, "")
 }
 
-// wait waits for n lines with that text and gives the last of them.
+// wait waits for n lines with that text and returns the last of them.
 func (l *logs) wait(t *testing.T, n int, text string) string {
 	t.Helper()
 	late := false
@@ -299,7 +299,7 @@ func (c *client) want(want string) packet {
 	return p
 }
 
-// wantNothing gives packets on their way the time to arrive: the answer to a request that
+// wantNothing leaves packets on their way the time to arrive: the answer to a request that
 // was sent later has come before.
 func (c *client) wantNothing() {
 	c.Helper()
@@ -308,7 +308,7 @@ func (c *client) wantNothing() {
 	}
 }
 
-// finish reads the rest of a file, beginning with the block that comes next, and gives it.
+// finish reads the rest of a file, beginning with the block that comes next, and returns it.
 // The error is that of an ERROR packet.
 func (c *client) finish(blksize int) ([]byte, error) {
 	c.Helper()
@@ -335,7 +335,7 @@ func (c *client) finish(blksize int) ([]byte, error) {
 	}
 }
 
-// get fetches a file as a Pi 4 does, and gives the OACK too.
+// get fetches a file as a Pi 4 does, and checks the OACK.
 func (c *client) get(name string) ([]byte, error) {
 	c.Helper()
 	c.request(name, "octet", "tsize 0", "blksize 1468")
@@ -353,7 +353,7 @@ func (c *client) get(name string) ([]byte, error) {
 	return data, err
 }
 
-// noise gives n bytes that look like nothing.
+// noise returns n bytes that look like nothing.
 func noise(n int) []byte {
 	b := make([]byte, n)
 	x := uint32(n) | 1

@@ -20,7 +20,7 @@ import (
 	"nobodd/internal/testimg"
 )
 
-// ubuntu unpacks the image that looks like Ubuntu's and gives its boot partition's files.
+// ubuntu unpacks the image that looks like Ubuntu's and returns its boot partition's files.
 func ubuntu(t testing.TB) (path string, tree map[string][]byte) {
 	t.Helper()
 	path = testimg.FixtureFile(t, "ubuntu")
@@ -223,7 +223,7 @@ func run(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// isOpen tells whether this process has a descriptor of the file.
+// isOpen reports whether this process has a descriptor of the file.
 func isOpen(t *testing.T, path string) bool {
 	t.Helper()
 	for _, fd := range descriptors(t) {

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"nobodd/internal/text"
 	"nobodd/internal/tftp"
@@ -99,7 +100,8 @@ func shown(s string) string {
 
 // quoted returns s as one word of printable characters.
 func quoted(s string) string {
-	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsGraphic(r) || r == ' ' || r == '"' || r == '\ufffd' }) {
+	odd := func(r rune) bool { return !strconv.IsGraphic(r) || r == ' ' || r == '"' || r == utf8.RuneError }
+	if s == "" || strings.ContainsFunc(s, odd) {
 		return strconv.Quote(s)
 	}
 	return s

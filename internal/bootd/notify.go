@@ -12,14 +12,14 @@ import (
 	"nobodd/internal/text"
 )
 
-// notifier tells a service manager how the daemon is, as sd_notify(3) describes. Without
-// NOTIFY_SOCKET it does nothing.
+// notifier keeps a service manager informed, as sd_notify(3) describes. Without NOTIFY_SOCKET it
+// does nothing.
 type notifier struct {
-	status status // told last
+	status status // sent last
 	tick   *time.Ticker
 }
 
-// statusInterval is how old a status may be that is not told yet.
+// statusInterval is how old a status may be that is not sent yet.
 const statusInterval = time.Second
 
 func newNotifier() *notifier {
@@ -46,7 +46,7 @@ func (n *notifier) reloading() {
 
 func (n *notifier) stopping() { n.say(daemon.SdNotifyStopping) }
 
-// update tells the status if it has changed.
+// update sends the status if it has changed.
 func (n *notifier) update(s status) {
 	if s != n.status {
 		n.status = s

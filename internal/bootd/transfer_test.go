@@ -398,7 +398,7 @@ func TestReplyAddress(t *testing.T) {
 	}
 }
 
-// linkLocal gives an IPv6 link-local address of this machine, if it has one.
+// linkLocal returns an IPv6 link-local address of this machine, if it has one.
 func linkLocal(t *testing.T) []string {
 	t.Helper()
 	ifis, err := net.Interfaces()

@@ -197,6 +197,8 @@ func TestMistakes(t *testing.T) {
 		// A word belongs to the line that is read first, but to none of a board that is left out.
 		{"[board:2]\nimage=/b\nprefix=x z\n[board:1]\nimage=/a\nprefix=y X\n", `00000001: f:6: prefix: "x" is already that of board 00000002`},
 		{"[board:2]\nimage=/b\nprefix=x\nport=1\n[board:1]\nprefix=x\nimage=/a\n", `00000002: f:4: unknown key "port" in [board:2]`},
+		{"[board:1]\nimage=/a\nprefix=x\n[board:2]\nport=1\nimage=/b\nprefix=x\n", "00000002: f:5: unknown key \"port\" in [board:2]\n" +
+			`00000002: f:7: prefix: "x" is already that of board 00000001`},
 		{"[board:1]\nimage=/a\nprefix=x\n[board:2]\nimage=/b\nprefix=x y\n[board:3]\nimage=/c\nprefix=y\n", `00000002: f:6: prefix: "x" is already that of board 00000001`},
 	} {
 		dir := write(t, map[string]string{"f": tt.text + "\n[board:8]\nimage=/8\nprefix=8\n"})

@@ -220,7 +220,7 @@ func (l *loader) serials() []Serial {
 func (l *loader) checkPrefixes() {
 	var list []*draft
 	for _, d := range l.drafts {
-		if len(d.Prefix) > 0 && !d.wrong {
+		if len(d.Prefix) > 0 {
 			list = append(list, d)
 		}
 	}

@@ -152,17 +152,13 @@ func parseUncached(s string) (Uncached, error) {
 	return 0, fmt.Errorf("%q is not auto, yes or no", s)
 }
 
-// parsePrefix reads words that white space or commas separate. A MAC address with colons is what a bootloader
-// sends with dashes.
+// parsePrefix reads words that white space or commas separate.
 func parsePrefix(s string) ([]string, error) {
 	var words []string
 	for _, field := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
-		word := strings.ToLower(strings.Trim(path.Clean(field), "/"))
-		if word == "" || slices.ContainsFunc(strings.Split(field, "/"), func(e string) bool { return e == "." || e == ".." }) {
-			return nil, fmt.Errorf("%q is no beginning of a path", field)
-		}
-		if dashed := strings.ReplaceAll(word, ":", "-"); IsMAC(dashed) {
-			word = dashed
+		word, err := parseWord(field)
+		if err != nil {
+			return nil, err
 		}
 		if !slices.Contains(words, word) {
 			words = append(words, word)
@@ -172,6 +168,20 @@ func parsePrefix(s string) ([]string, error) {
 		return nil, errEmpty
 	}
 	return words, nil
+}
+
+// parseWord reads a word of a prefix as Board.Prefix holds it. A MAC address with colons is what a bootloader
+// sends with dashes.
+func parseWord(s string) (string, error) {
+	word := strings.ToLower(strings.Trim(path.Clean(s), "/"))
+	if dashed := strings.ReplaceAll(word, ":", "-"); IsMAC(dashed) {
+		return dashed, nil
+	}
+	dots := func(element string) bool { return element == "." || element == ".." }
+	if word == "" || slices.ContainsFunc(strings.Split(s, "/"), dots) {
+		return "", fmt.Errorf("%q is no beginning of a path", s)
+	}
+	return word, nil
 }
 
 // parsePath makes an absolute path of s, which may be relative to dir or begin with ~
