@@ -5,6 +5,7 @@ package bootd
 import (
 	"fmt"
 	"io/fs"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -277,4 +278,40 @@ func TestBoardsByOtherMeans(t *testing.T) {
 			d.log.wait(t, 1, " board="+tt.want+" file=cmdline.txt outcome=sent ")
 		}
 	}
+}
+
+// TestLimitsOfTheConfiguration: ports and max-blksize hold for each transfer, and a reload changes max-blksize.
+func TestLimitsOfTheConfiguration(t *testing.T) {
+	port := freePort(t)
+	text := fmt.Sprintf("[tftp]\nlisten=127.0.0.1\nport=0\nports=%d-%[1]d\nmax-blksize=1000\n[board:89025d75]\nimage=/none\n", port)
+	d := startWith(t, configured(t, text), func(config.Board, string) (file, error) {
+		return &memory{ReaderAt: zeros{}, size: 3000}, nil
+	})
+	c, other := d.client(t), d.client(t)
+	c.request("x", "octet", "blksize 1468")
+	c.want("OACK blksize=1000")
+	if c.peer.Port() != port {
+		t.Errorf("the reply came from port %d, want %d", c.peer.Port(), port)
+	}
+	other.request("x", "octet")
+	other.want("ERROR 0 too many transfers")
+	c.reply(opError, 0, "enough\x00")
+	waitIdle(t, d)
+	d.Configure(configured(t, strings.Replace(text, "max-blksize=1000", "max-blksize=8", 1)))
+	c.request("x", "octet", "blksize 1468")
+	c.want("OACK blksize=8")
+	if c.peer.Port() != port {
+		t.Errorf("the reply came from port %d, want %d", c.peer.Port(), port)
+	}
+}
+
+// freePort returns a UDP port of the loopback that nobody uses now.
+func freePort(t *testing.T) uint16 {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 }

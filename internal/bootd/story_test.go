@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -212,9 +213,16 @@ func TestTeller(t *testing.T) {
 		if told() != 2 || !strings.Contains(log.text(), "2: fetched 2 files") {
 			t.Error("the second is not told, or not whole")
 		}
+		fetch("4", time.Second)
+		time.Sleep(5 * time.Second)
+		fetch("5", time.Second)
+		time.Sleep(20 * time.Second) // nothing else happens
+		if told() != 4 {
+			t.Errorf("%d are told, want 4", told())
+		}
 		tell.ended((&happening{what: "missing"}).event()) // a stranger's
 		time.Sleep(time.Hour)
-		if told() != 2 || tell.timer != nil || len(tell.stories) > 0 {
+		if told() != 4 || tell.timer != nil || len(tell.stories) > 0 {
 			t.Error("something is left")
 		}
 	})
@@ -236,6 +244,25 @@ func TestStoryOfABoot(t *testing.T) {
 	if n := strings.Count(d.log.text(), "fetched"); n != 1 {
 		t.Errorf("%d stories, want 1", n)
 	}
+}
+
+// TestStoriesOfTheDefault: each client is a board of its own.
+func TestStoriesOfTheDefault(t *testing.T) {
+	path, _ := ubuntu(t)
+	d := start(t, configured(t, "[tftp]\nlisten=127.0.0.1\nport=0\n[board:default]\nimage="+path+"\n"))
+	d.tell.after = 200 * time.Millisecond
+	for _, from := range []string{"127.0.0.1", "127.0.0.2"} {
+		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(from)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		c := &client{TB: t, conn: conn, server: d.addr}
+		c.send(c.server, rrq("config.txt", "octet"))
+		c.finish(512)
+	}
+	d.log.wait(t, 1, " client=127.0.0.1 board=default outcome=booted files=1 bytes=498 seconds=")
+	d.log.wait(t, 1, " client=127.0.0.2 board=default outcome=booted files=1 bytes=498 seconds=")
 }
 
 // TestChangedOutcome: it is never called sent, and told apart from what failed.
