@@ -150,7 +150,12 @@ func (c *chain) readEntries(in *input) error {
 			return ErrTooLarge
 		}
 		c.archive.Entries++
-		if err := c.names.add(h, in); err != nil {
+		in.summing, in.sum = h.crc && h.size > 0 && h.mode&modeType == modeRegular, 0
+		err = c.names.add(h, in)
+		if in.summing && err == nil && in.sum != h.check {
+			err = fmt.Errorf("wrong checksum of %q", h.name)
+		}
+		if in.summing = false; err != nil {
 			return err
 		}
 	}
@@ -176,19 +181,36 @@ func (c *chain) report() {
 // input is a buffered reader that knows how far it is.
 type input struct {
 	*bufio.Reader
-	src *source
+	src     *source
+	summing bool   // Read and skip add up what they pass
+	sum     uint32 // of the bytes that were passed
 }
 
 func newInput(ctx context.Context, r io.Reader) *input {
 	src := &source{ctx: ctx, r: r}
-	return &input{bufio.NewReaderSize(src, inputSize), src}
+	return &input{Reader: bufio.NewReaderSize(src, inputSize), src: src}
 }
 
 // offset returns how many bytes were taken from in.
 func (in *input) offset() int64 { return in.src.n - int64(in.Buffered()) }
 
+// Read implements io.Reader.
+func (in *input) Read(p []byte) (int, error) {
+	n, err := in.Reader.Read(p)
+	if in.summing {
+		for _, b := range p[:n] {
+			in.sum += uint32(b)
+		}
+	}
+	return n, err
+}
+
 // skip passes over n bytes.
 func (in *input) skip(n int64) error {
+	if in.summing {
+		_, err := io.CopyN(io.Discard, in, n)
+		return short(err)
+	}
 	for n > 0 {
 		k, err := in.Discard(int(min(n, 1<<30)))
 		if n -= int64(k); err != nil {

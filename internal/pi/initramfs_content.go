@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 )
 
@@ -16,7 +15,7 @@ type script int
 
 const (
 	callsClient   script = 1 << iota // names nbd-client
-	writesResolve                    // names resolv.conf, other than that of the root file system
+	writesResolve                    // names /etc/resolv.conf
 )
 
 // readScript returns what a file does, by its lines that are no comments; 0 if it is no
@@ -43,15 +42,11 @@ func readScript(name string, body []byte) script {
 	return s
 }
 
-// namesResolve reports whether a line of a script names /etc/resolv.conf in a way that
-// may write it. The one of the root file system to come, or of a state that is kept for
-// it, is another.
+// namesResolve reports whether a line of a script names /etc/resolv.conf: those that do
+// write it, or hand its name to a function that does. The one of the root file system to
+// come, or of a state that is kept for it, is another.
 func namesResolve(line string) bool {
-	words := strings.Fields(line)
-	if !strings.ContainsAny(line, ">=") && !slices.Contains([]string{"cp", "mv", "ln", "tee", "install"}, words[0]) {
-		return false
-	}
-	for _, word := range words {
+	for word := range strings.FieldsSeq(line) {
 		before, _, found := strings.Cut(word, "/etc/resolv.conf")
 		before = before[strings.LastIndexByte(before, '=')+1:]
 		if found && strings.Trim(before, `"'>|&(`) == "" {

@@ -41,7 +41,7 @@ var wantedBases = map[string]want{
 	"systemd-networkd":     wantName,
 	"systemd-resolved":     wantName,
 	"connmand":             wantName,
-	"busybox":              wantName,
+	"busybox":              wantHead, // nbd-client may be a link to it
 	"dracut-lib.sh":        wantName,
 	"parse-nbdroot.sh":     wantName,
 	"dracut-nbd-generator": wantName,
@@ -223,11 +223,16 @@ func (t tree) network() Network {
 		n, _ = t.file(name)
 		return n != nil
 	})
-	for _, name := range t.sorted(func(name string, n *node) bool {
-		return name == "conf/initramfs.conf" || strings.HasPrefix(name, "conf/conf.d/")
-	}) {
-		for line := range strings.Lines(string(t.nodes[name].body)) {
-			if ip, ok := strings.CutPrefix(strings.TrimSpace(line), "IP="); ok {
+	// The order in which initramfs-tools' init reads them.
+	confs := []string{"conf/initramfs.conf"}
+	confs = append(confs, t.sorted(func(name string, n *node) bool { return strings.HasPrefix(name, "conf/conf.d/") })...)
+	for _, name := range confs {
+		n, _ := t.file(name)
+		if n == nil {
+			continue
+		}
+		for line := range strings.Lines(string(n.body)) {
+			if ip, ok := strings.CutPrefix(strings.TrimSpace(line), "IP="); ok && printable(ip) {
 				net.IP = strings.Trim(ip, `"'`)
 			}
 		}

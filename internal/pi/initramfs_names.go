@@ -9,6 +9,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The bounds of what is kept of an initramfs. The largest that distributions make, with
@@ -94,14 +96,20 @@ func (ns *names) add(h cpioHeader, in *input) error {
 }
 
 // place returns the name under which the kernel puts an entry of that name, and false if
-// it puts it nowhere, or deeper than anything that is asked for.
+// it puts it nowhere, or where nothing that is asked for can be. So no name that is kept
+// spoils a terminal.
 func (ns *names) place(name string) (string, bool) {
-	if len(name) > maxName {
+	if len(name) > maxName || !printable(name) {
 		return "", false
 	}
 	dir, base := path.Split(cleanName(name))
 	dir, ok := ns.follow(dir)
 	return cleanName(dir + "/" + base), ok && base != ""
+}
+
+// printable reports whether text can be printed as it is.
+func printable(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) })
 }
 
 func (ns *names) keep(n *node) error {
@@ -196,7 +204,7 @@ func (ns *names) readData(files []*node, want want, size int64, in *input) error
 	switch {
 	case want == wantHead:
 		n = min(size, elfHeaderSize)
-	case size > maxText, want == wantNothing && isBulk(files[0].name), want == wantName:
+	case size > maxText, want <= wantName && isBulk(files[0].name):
 		return in.skip(size)
 	}
 	body, err := ns.take(n, in)
