@@ -25,7 +25,7 @@ const (
 )
 
 // errShort: the archive goes on where the data ends.
-var errShort = errors.New("it ends early, as if cut")
+var errShort = errors.New("ends early; it was cut, or did not fit where it was copied to")
 
 // cpioHeader is one entry of a cpio archive of the format newc or crc.
 type cpioHeader struct {

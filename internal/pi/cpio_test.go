@@ -40,7 +40,7 @@ func TestCPIODamage(t *testing.T) {
 			`the cpio archive at byte 0: a name without its end: "usr/sbin/nbd-client!"`},
 		{"wrong checksum", bytes.Replace(cpioOf("070702", client), []byte("ELF\x02"), []byte("ELF\x03"), 1),
 			`the cpio archive at byte 0: wrong checksum of "usr/sbin/nbd-client"`},
-		{"a name of 1 GiB", field(11, "40000000"), "the cpio archive at byte 0: it ends early, as if cut"},
+		{"a name of 1 GiB", field(11, "40000000"), "the cpio archive at byte 0: ends early; it was cut, or did not fit where it was copied to"},
 	} {
 		if got := damage(t, tt.in); got != tt.want {
 			t.Errorf("%s: %s\nwant %s", tt.name, got, tt.want)

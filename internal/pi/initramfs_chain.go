@@ -21,11 +21,16 @@ type chain struct {
 	names    *names
 	entries  int
 	unpacked int64
-	archive  *Archive // the one that is being read, the last of in.Archives
+	limit    struct { // of entries and of unpacked
+		entries  int
+		unpacked int64
+	}
+	archive *Archive // the one that is being read, the last of in.Archives
 }
 
 func newChain(ctx context.Context, r io.Reader, opt InitramfsOptions) *chain {
 	c := &chain{ctx: ctx, opt: opt, in: &Initramfs{Junk: -1}, file: newInput(ctx, r), names: newNames()}
+	c.limit.entries, c.limit.unpacked = maxEntries, maxUnpacked
 	c.file.src.more = c.report
 	return c
 }
@@ -140,13 +145,14 @@ func (c *chain) readEntries(in *input) error {
 		if err != nil {
 			return err
 		}
-		if err := c.spend(cpioHeaderSize + h.nameSize + h.size); err != nil {
+		head := cpioHeaderSize + h.nameSize
+		if err := c.spend(head + pad4(head) + h.size + pad4(h.size)); err != nil {
 			return err
 		}
 		if h.name == cpioTrailer {
 			return in.skip(h.size + pad4(h.size))
 		}
-		if c.entries++; c.entries > maxEntries {
+		if c.entries++; c.entries > c.limit.entries {
 			return ErrTooLarge
 		}
 		c.archive.Entries++
@@ -165,7 +171,7 @@ func (c *chain) readEntries(in *input) error {
 func (c *chain) spend(n int64) error {
 	c.unpacked += n
 	c.archive.Unpacked += n
-	if c.unpacked > maxUnpacked {
+	if c.unpacked > c.limit.unpacked {
 		return ErrTooLarge
 	}
 	return nil

@@ -13,12 +13,12 @@ import (
 	"unicode/utf8"
 )
 
-// The bounds of what is kept of an initramfs. The largest that distributions make, with
-// all firmware, have some 5,000 symbolic links.
+// The bounds of what is kept of an initramfs. Those of distributions have hundreds of
+// symbolic links, and thousands with all firmware.
 const (
-	maxKept     = 50_000   // names
-	maxKeptSize = 12 << 20 // bytes of names, targets and contents
-	maxText     = 128 << 10
+	maxKept     = 20_000     // names
+	maxKeptSize = 8 << 20    // bytes of names, targets and contents
+	maxText     = 128 << 10  // bytes of a file that is looked into
 	maxName     = 512        // bytes of a name that can be asked for
 	maxDepth    = 64         // directories of such a name
 	maxHops     = 40         // symbolic links that one name leads through, as in Linux

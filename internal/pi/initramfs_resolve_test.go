@@ -41,7 +41,7 @@ func TestResolver(t *testing.T) {
 		{"systemd-resolved", []entry{glibc("2.36"), file("usr/lib/systemd/systemd-resolved", "x")}, "glibc 2.36", ""},
 		{"NetworkManager", []entry{glibc("2.36"), file("usr/sbin/NetworkManager", "x")}, "glibc 2.36", ""},
 		{"an empty NetworkManager", []entry{glibc("2.36"), file("usr/sbin/NetworkManager", "")}, "glibc 2.36", noServers},
-		{"a bare initramfs-tools", append([]entry{glibc("2.36")}, initramfsTools...), "glibc 2.36", noServers},
+		{"a bare initramfs-tools", append([]entry{glibc("2.36")}, toolsEntries...), "glibc 2.36", noServers},
 		{"in etc/hosts", []entry{glibc("2.31"), file("etc/hosts", "127.0.0.1 localhost\n10.0.0.1\tother SERVER # mine\n")}, "glibc 2.31", ""},
 		{"only an address in etc/hosts", []entry{glibc("2.31"), conf, file("etc/hosts", "server\n# 10.0.0.1 server\n")}, "glibc 2.31", noDNS},
 	} {

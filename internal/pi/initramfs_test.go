@@ -52,7 +52,7 @@ func cpioOf(magic string, entries ...entry) []byte {
 
 func gzipped(b []byte) []byte {
 	var out bytes.Buffer
-	z := gzip.NewWriter(&out)
+	z, _ := gzip.NewWriterLevel(&out, gzip.BestSpeed)
 	z.Write(b)
 	z.Close()
 	return out.Bytes()
@@ -79,37 +79,56 @@ func symlink(name, target string) entry {
 }
 
 // elf returns the beginning of a program for a machine.
-func elf(machine byte) string {
+func program(machine byte) string {
 	return "\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 11) + string([]byte{machine, 0}) + strings.Repeat("\x00", 44)
+}
+
+// elf is the beginning of a program for arm64.
+var elf = program(0xb7)
+
+// bootable is what initramfs-tools makes for one kernel, as far as it matters.
+func bootable(version string) []entry {
+	return []entry{
+		symlink("lib", "usr/lib"), symlink("sbin", "usr/sbin"),
+		file("conf/initramfs.conf", "MODULES=most\nIP=\n"),
+		file("scripts/functions", "configure_networking()\n"),
+		file("scripts/local-top/nbd", "#!/bin/sh\n/sbin/nbd-client $nbdsrv\n"),
+		file("usr/sbin/nbd-client", elf),
+		file("usr/bin/ipconfig", elf),
+		glibc("2.36"),
+		dir("usr/lib/modules"), dir("usr/lib/modules/" + version),
+		file("usr/lib/modules/"+version+"/kernel/drivers/block/nbd.ko.xz", "module"),
+		file("usr/lib/modules/"+version+"/kernel/drivers/net/phy.ko.xz", "module"),
+	}
 }
 
 // glibc returns a file that says it is that version of the C library.
 func glibc(version string) entry {
-	return file("usr/lib/aarch64-linux-gnu/libc.so.6", elf(0xb7)+strings.Repeat("x", 70_000)+
+	return file("usr/lib/aarch64-linux-gnu/libc.so.6", elf+strings.Repeat("x", 70_000)+
 		"GNU C Library (Debian GLIBC "+version+"-9) stable release version "+version+".\n")
 }
 
 // client is an NBD client where Debian has it.
-var client = file("usr/sbin/nbd-client", elf(0xb7))
+var client = file("usr/sbin/nbd-client", elf)
 
-// initramfsTools is what initramfs-tools makes, as far as it matters.
-var initramfsTools = []entry{
+// toolsEntries is what initramfs-tools makes, as far as it matters.
+var toolsEntries = []entry{
 	symlink("lib", "usr/lib"), symlink("sbin", "usr/sbin"), symlink("bin", "usr/bin"),
 	file("conf/initramfs.conf", "MODULES=most\nIP=\n"),
 	file("scripts/functions", "configure_networking()\n"),
-	file("usr/bin/ipconfig", elf(0xb7)),
+	file("usr/bin/ipconfig", program(0xb7)),
 }
 
 // dracut is what dracut makes, as far as it matters.
-var dracut = []entry{file("usr/lib/dracut-lib.sh", "getarg()\n"), file("usr/lib/dracut/dracut-059-4", "")}
+var dracutBase = []entry{file("usr/lib/dracut-lib.sh", "getarg()\n"), file("usr/lib/dracut/dracut-059-4", "")}
 
 func TestGenerator(t *testing.T) {
 	for _, tt := range []struct {
 		entries             []entry
 		generator, evidence string
 	}{
-		{initramfsTools, InitramfsTools, "scripts/functions"},
-		{dracut, Dracut, "usr/lib/dracut-lib.sh"},
+		{toolsEntries, InitramfsTools, "scripts/functions"},
+		{dracutBase, Dracut, "usr/lib/dracut-lib.sh"},
 		{[]entry{file("lib/dracut-lib.sh", "old dracuts have no usr")}, Dracut, "lib/dracut-lib.sh"},
 		{[]entry{file("init_functions", "mkinitcpio"), file("config", "")}, "", ""},
 		{[]entry{file("scripts/functions", "")}, "", ""}, // empty
@@ -123,20 +142,20 @@ func TestGenerator(t *testing.T) {
 }
 
 func TestClient(t *testing.T) {
-	busybox := file("usr/bin/busybox", elf(0x28))
+	busybox := file("usr/bin/busybox", program(0x28))
 	for _, tt := range []struct {
 		name    string
 		entries []entry
 		want    *Client
 	}{
 		{"Debian", []entry{client}, &Client{"usr/sbin/nbd-client", "usr/sbin/nbd-client", "arm64"}},
-		{"root", []entry{file("/sbin/nbd-client", elf(62))}, &Client{"sbin/nbd-client", "sbin/nbd-client", "x86-64"}},
+		{"root", []entry{file("/sbin/nbd-client", program(62))}, &Client{"sbin/nbd-client", "sbin/nbd-client", "x86-64"}},
 		{"local", []entry{file("./usr/local/sbin/nbd-client", "#!/bin/sh\n")}, &Client{"usr/local/sbin/nbd-client", "usr/local/sbin/nbd-client", ""}},
 		{"link to busybox", []entry{symlink("usr/bin/nbd-client", "busybox"), busybox},
 			&Client{"usr/bin/nbd-client", "usr/bin/busybox", "arm"}},
 		{"absolute link through a link", []entry{symlink("bin", "usr/bin"), symlink("sbin/nbd-client", "/bin/busybox"), busybox},
 			&Client{"sbin/nbd-client", "usr/bin/busybox", "arm"}},
-		{"hard link", []entry{{name: "bin/nbd-client", ino: 7, links: 2}, {name: "bin/busybox", ino: 7, links: 2, body: elf(0x28)}},
+		{"hard link", []entry{{name: "bin/nbd-client", ino: 7, links: 2}, {name: "bin/busybox", ino: 7, links: 2, body: program(0x28)}},
 			&Client{"bin/nbd-client", "bin/nbd-client", "arm"}},
 		{"broken link", []entry{symlink("usr/bin/nbd-client", "busybox")}, nil},
 		{"links in a circle", []entry{symlink("usr/bin/nbd-client", "nbd-client")}, nil},
@@ -146,7 +165,7 @@ func TestClient(t *testing.T) {
 		{"replaced", []entry{client, file("usr/sbin/nbd-client", "")}, nil},
 		{"replaced through a link", []entry{client, symlink("sbin", "usr/sbin"), dir("sbin/nbd-client")}, nil},
 		{"later wins", []entry{file("usr/sbin/nbd-client", ""), client}, &Client{"usr/sbin/nbd-client", "usr/sbin/nbd-client", "arm64"}},
-		{"dots", []entry{file("../../usr/./lib/../sbin/nbd-client", elf(0xb7))}, &Client{"usr/sbin/nbd-client", "usr/sbin/nbd-client", "arm64"}},
+		{"dots", []entry{file("../../usr/./lib/../sbin/nbd-client", program(0xb7))}, &Client{"usr/sbin/nbd-client", "usr/sbin/nbd-client", "arm64"}},
 	} {
 		in := mustRead(t, newc(tt.entries...))
 		if !reflect.DeepEqual(in.Client, tt.want) {
@@ -164,22 +183,22 @@ func TestScripts(t *testing.T) {
 		entries []entry
 		want    []string
 	}{
-		{"initramfs-tools", append(slices.Clip(initramfsTools), nbd), []string{"scripts/local-top/nbd"}},
-		{"own script", append(slices.Clip(initramfsTools), file("scripts/init-premount/mine", "nbd-client 10.0.0.1\n")),
+		{"initramfs-tools", append(slices.Clip(toolsEntries), nbd), []string{"scripts/local-top/nbd"}},
+		{"own script", append(slices.Clip(toolsEntries), file("scripts/init-premount/mine", "nbd-client 10.0.0.1\n")),
 			[]string{"scripts/init-premount/mine"}},
-		{"only a comment", append(slices.Clip(initramfsTools), file("scripts/local-top/nbd", "#!/bin/sh\n # nbd-client\n")), nil},
-		{"not where it is called", append(slices.Clip(initramfsTools), file("etc/init.d/nbd-client", "#!/bin/sh\nnbd-client\n")), nil},
-		{"dracut", append(slices.Clip(dracut), hook, root),
+		{"only a comment", append(slices.Clip(toolsEntries), file("scripts/local-top/nbd", "#!/bin/sh\n # nbd-client\n")), nil},
+		{"not where it is called", append(slices.Clip(toolsEntries), file("etc/init.d/nbd-client", "#!/bin/sh\nnbd-client\n")), nil},
+		{"dracut", append(slices.Clip(dracutBase), hook, root),
 			[]string{"usr/lib/dracut/hooks/cmdline/90-parse-nbdroot.sh", "usr/sbin/nbdroot"}},
-		{"dracut's newer place", append(slices.Clip(dracut), file("var/lib/dracut/hooks/cmdline/90-parse-nbdroot.sh", "nbd-client -check\n")),
+		{"dracut's newer place", append(slices.Clip(dracutBase), file("var/lib/dracut/hooks/cmdline/90-parse-nbdroot.sh", "nbd-client -check\n")),
 			[]string{"var/lib/dracut/hooks/cmdline/90-parse-nbdroot.sh"}},
-		{"initramfs-tools' script in dracut", append(slices.Clip(dracut), nbd), nil},
+		{"initramfs-tools' script in dracut", append(slices.Clip(dracutBase), nbd), nil},
 		{"unknown generator", []entry{file("init", "#!/bin/sh\nnbd-client\n"), file("hooks/nbd", "#!/usr/bin/ash\n nbd-client\n")},
 			[]string{"hooks/nbd", "init"}},
 		{"a program is no script", []entry{file("bin/x", "\x7fELF nbd-client\n")}, nil},
-		{"hard link", append(slices.Clip(initramfsTools), entry{name: "scripts/a", ino: 9, links: 2},
+		{"hard link", append(slices.Clip(toolsEntries), entry{name: "scripts/a", ino: 9, links: 2},
 			entry{name: "scripts/b", ino: 9, links: 2, body: "nbd-client\n"}), []string{"scripts/a", "scripts/b"}},
-		{"replaced", append(slices.Clip(initramfsTools), nbd, file("scripts/local-top/nbd", "#!/bin/sh\nexit 0\n")), nil},
+		{"replaced", append(slices.Clip(toolsEntries), nbd, file("scripts/local-top/nbd", "#!/bin/sh\nexit 0\n")), nil},
 	} {
 		in := mustRead(t, newc(tt.entries...))
 		if !slices.Equal(in.Scripts, tt.want) {

@@ -88,42 +88,43 @@ func newGzip(in *input) (io.ReadCloser, error) {
 	return z, nil
 }
 
-// newBzip2 returns a decoder of bzip2. That of the standard library wants another stream
-// after the first or the end of the file, and reads two bytes to see.
+// newBzip2 returns a decoder of bzip2. Several streams in a row are one archive to it.
 func newBzip2(in *input) io.ReadCloser {
 	b := &bunzip{in: in}
 	b.z = bzip2.NewReader(b)
 	return b
 }
 
-// bunzip leaves the two bytes that were read last in its input until it is clear whose
-// they are.
+// bunzip feeds the decoder of the standard library, which after the end of a stream reads
+// two bytes to see whether another one follows. So the two that were read last stay in
+// the input until more are read; past its end two zeros are, which begin no stream.
 type bunzip struct {
 	z     io.Reader
 	in    *input
-	ahead int // bytes that were read and not taken from in
+	ahead int // of the last two bytes, how many are in the input
+	past  int // and how many are past its end
 }
 
 func (b *bunzip) Read(p []byte) (int, error) {
 	n, err := b.z.Read(p)
-	switch {
-	case err == nil:
-	case err == io.EOF:
-		b.in.Discard(b.ahead)
-	case err.Error() == "bzip2 data invalid: bad magic value in continuation file":
-		return n, io.EOF
+	if err != nil && err.Error() == "bzip2 data invalid: bad magic value in continuation file" {
+		err = io.EOF
 	}
 	return n, err
 }
 
-// ReadByte implements io.ByteReader for the decoder.
+// ReadByte implements io.ByteReader, for the decoder.
 func (b *bunzip) ReadByte() (byte, error) {
-	if b.ahead == 2 {
+	if b.ahead > 0 && b.ahead+b.past == 2 {
 		b.in.Discard(1)
 		b.ahead--
 	}
 	p, err := b.in.Peek(b.ahead + 1)
-	if err != nil {
+	switch {
+	case err == io.EOF && b.past < 2:
+		b.past++
+		return 0, nil
+	case err != nil:
 		return 0, err
 	}
 	b.ahead++

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/pierrec/lz4/v4"
 )
@@ -13,7 +14,8 @@ import (
 const (
 	lz4LegacyMagic = "\x02\x21\x4c\x18"
 	lz4FrameMagic  = "\x04\x22\x4d\x18"
-	lz4BlockSize   = 8 << 20 // of the legacy frame, unpacked
+	lz4BlockSize   = 8 << 20 // bytes of the legacy frame, unpacked
+	lz4MaxRatio    = 255     // bytes that one byte can stand for
 )
 
 func newLZ4(in *input) (io.ReadCloser, error) {
@@ -68,15 +70,13 @@ func (z *lz4Legacy) next() error {
 	if size == 0 || size > uint32(lz4.CompressBlockBound(lz4BlockSize)) {
 		return io.EOF
 	}
-	if z.block == nil {
-		z.block = make([]byte, lz4BlockSize)
-		z.packed = make([]byte, lz4.CompressBlockBound(lz4BlockSize))
-	}
+	z.packed = slices.Grow(z.packed[:0], int(size))
+	z.block = slices.Grow(z.block[:0], min(lz4BlockSize, lz4MaxRatio*int(size)))
 	z.in.Discard(4)
 	if _, err := io.ReadFull(z.in, z.packed[:size]); err != nil {
 		return short(err)
 	}
-	n, err := lz4.UncompressBlock(z.packed[:size], z.block)
+	n, err := lz4.UncompressBlock(z.packed[:size], z.block[:cap(z.block)])
 	if err != nil {
 		return err
 	}
