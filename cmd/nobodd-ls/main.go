@@ -63,7 +63,7 @@ func run(c *cli.Context) error {
 		human:    c.Bool("human-readable"),
 		classify: c.Bool("classify"),
 		terminal: tool.IsTerminal(os.Stdout),
-		headings: len(operands) > 1 || c.Bool("recursive"),
+		headings: c.Bool("recursive") || len(operands) > 1 || len(files)+len(dirs) > 1,
 	}
 	p.print(files, dirs)
 	return nil
@@ -83,15 +83,15 @@ func list(c *cli.Context, order order, operands []string) (files []tree.Entry, d
 	var heads []tree.Entry
 	lists := map[string][]tree.Listing{}
 	for _, text := range operands {
-		op, err := tree.List(tool.EnvOf(c), opt, text)
+		found, err := tree.List(tool.EnvOf(c), opt, text)
 		errs = append(errs, err)
-		switch {
-		case op == nil:
-		case op.Listings == nil:
-			files = append(files, op.Entry)
-		default:
+		for _, op := range found {
+			if op.Listings == nil {
+				files = append(files, op.Entry)
+				continue
+			}
 			heads = append(heads, op.Entry)
-			lists[text] = op.Listings
+			lists[op.Name] = op.Listings
 		}
 	}
 	order.sort(files)

@@ -58,7 +58,9 @@ func Copy(env Env, opt CopyOptions, sources []string, dest string) (err error) {
 	if err := c.begin(to); err != nil {
 		return errors.Join(append(c.errs, err)...)
 	}
-	into, err := c.into(len(sources) > 1)
+	failed := len(sources) - len(from)
+	from, unmatched := c.expand(from)
+	into, err := c.into(len(from)+unmatched+failed > 1)
 	if err != nil {
 		return errors.Join(append(c.errs, err)...)
 	}
@@ -146,6 +148,21 @@ func (c *copier) parse(sources []string) []addr.Addr {
 		from = append(from, a)
 	}
 	return from
+}
+
+// expand returns what the sources stand for, and how many of them for nothing.
+func (c *copier) expand(sources []addr.Addr) (from []addr.Addr, unmatched int) {
+	for _, a := range sources {
+		matches, err := c.images.expand(a)
+		if err != nil {
+			c.fail(a, err)
+		}
+		if len(matches) == 0 {
+			unmatched++
+		}
+		from = append(from, matches...)
+	}
+	return from, unmatched
 }
 
 // begin opens all images, finds out what there is at dest, and starts the transaction.

@@ -108,6 +108,19 @@ func (ims *images) find(a addr.Addr) (p place, fi fs.FileInfo, err error) {
 	return p, fi, nil
 }
 
+// expand returns the addresses that a, an operand, stands for: several if its path in an image is a
+// pattern.
+func (ims *images) expand(a addr.Addr) ([]addr.Addr, error) {
+	if a.Kind != addr.Inside || !isPattern(a.Path) {
+		return []addr.Addr{a}, nil
+	}
+	v, err := ims.volume(a)
+	if err != nil {
+		return nil, err
+	}
+	return expand(v, a)
+}
+
 // volume opens the volume that a is in.
 func (ims *images) volume(a addr.Addr) (*volume, error) {
 	key := ims.key(a.Image)
@@ -123,7 +136,7 @@ func (ims *images) volume(a addr.Addr) (*volume, error) {
 		return nil, err
 	}
 	if h.volumes[num] == nil {
-		h.volumes[num] = &volume{fsys, fmt.Sprintf("%s:%d", key, num)}
+		h.volumes[num] = &volume{fsys, num, fmt.Sprintf("%s:%d", key, num)}
 	}
 	return h.volumes[num], nil
 }

@@ -63,19 +63,18 @@ type ListOptions struct {
 	Sort      func([]Entry) // may be nil: as a directory has them
 }
 
-// List lists what text names: a file, a directory, the partitions of an image. Beside an
-// error there may still be something; nil says that there is nothing. It prints nothing:
-// whoever reads that may want to write to the image, which is locked until List returns.
-func List(env Env, opt ListOptions, text string) (*Listed, error) {
+// List lists what text names: a file, a directory, the partitions of an image, or the files and
+// directories that match a pattern, each under its address. Beside an error there may still be
+// something. It prints nothing: whoever reads that may want to write to the image, which is
+// locked until List returns.
+func List(env Env, opt ListOptions, text string) ([]Listed, error) {
 	a, err := addr.Parse(text, image.Look)
 	if err != nil {
 		return nil, err
 	}
-	l := &lister{opt: opt}
 	if a.Kind == addr.Local || a.Kind == addr.Std {
 		a.Kind, a.Path = addr.Local, text
-		l.tree = hostfs.FS{}
-		return l.operand(a, a)
+		return operand(opt, hostfs.FS{}, a, a)
 	}
 	im, err := image.Open(a.Image, image.Read, env.Waiting(a.Image))
 	if err != nil {
@@ -85,21 +84,37 @@ func List(env Env, opt ListOptions, text string) (*Listed, error) {
 	if a.Kind == addr.Whole {
 		return partitions(im, a, opt.Usage)
 	}
-	v, num, err := im.Volume(a.Part)
-	if err == nil {
-		_, err = image.Lookup(v, a)
-	}
+	fsys, num, err := im.Volume(a.Part)
 	if err != nil {
 		return nil, failure(a, err)
 	}
-	l.tree = v
+	v := &volume{FS: fsys, num: num}
+	if isPattern(a.Path) {
+		return listMatches(opt, v, a)
+	}
+	if _, err = image.Lookup(fsys, a); err != nil {
+		return nil, failure(a, err)
+	}
 	found := a
 	found.Part = num
-	return l.operand(a, found)
+	return operand(opt, v, a, found)
+}
+
+// listMatches lists what matches the pattern a in the volume v.
+func listMatches(opt ListOptions, v *volume, a addr.Addr) ([]Listed, error) {
+	matches, err := expand(v, a)
+	errs := []error{failure(a, err)}
+	var list []Listed
+	for _, m := range matches {
+		found, err := operand(opt, v, m, m)
+		list = append(list, found...)
+		errs = append(errs, err)
+	}
+	return list, errors.Join(errs...)
 }
 
 // partitions lists those of the image that a names, with their usage if that is asked for.
-func partitions(im *image.Image, a addr.Addr, usage bool) (*Listed, error) {
+func partitions(im *image.Image, a addr.Addr, usage bool) ([]Listed, error) {
 	parts, err := im.Partitions()
 	if usage {
 		err = errors.Join(err, im.Measure(parts))
@@ -119,7 +134,7 @@ func partitions(im *image.Image, a addr.Addr, usage bool) (*Listed, error) {
 		list.Entries = append(list.Entries, Entry{Name: name, Addr: name, Part: &p})
 	}
 	head := Entry{Name: a.Text, Part: &image.Partition{Size: im.Size()}}
-	return &Listed{head, []Listing{list}}, errors.Join(errs...)
+	return []Listed{{head, []Listing{list}}}, errors.Join(errs...)
 }
 
 // lister lists what is in one tree.
@@ -132,22 +147,23 @@ type lister struct {
 
 func (l *lister) fail(a addr.Addr, err error) { l.errs = append(l.errs, failure(a, err)) }
 
-// operand lists a, which has the address found in the documented form.
-func (l *lister) operand(a, found addr.Addr) (*Listed, error) {
+// operand lists a of the tree fsys, which has the address found in the documented form. It returns
+// nothing of a directory that cannot be read.
+func operand(opt ListOptions, fsys fs.FS, a, found addr.Addr) ([]Listed, error) {
+	l := &lister{opt: opt, tree: fsys}
 	fi, err := l.lookup(a)
 	if err != nil {
 		return nil, failure(a, err)
 	}
-	op := &Listed{Entry: Entry{Name: a.Text, Addr: found.String(), Info: fi, Link: l.link(a, fi)}}
-	if l.opt.Directory || !fi.IsDir() {
-		return op, nil
+	op := Listed{Entry: Entry{Name: a.Text, Addr: found.String(), Info: fi, Link: l.link(a, fi)}}
+	if opt.Directory || !fi.IsDir() {
+		return []Listed{op}, nil
 	}
 	l.dir(found)
-	op.Listings = l.list
-	if len(op.Listings) == 0 { // it could not be read
-		op = nil
+	if op.Listings = l.list; len(op.Listings) == 0 {
+		return nil, errors.Join(l.errs...)
 	}
-	return op, errors.Join(l.errs...)
+	return []Listed{op}, errors.Join(l.errs...)
 }
 
 // lookup describes an operand: a symbolic link itself, but for one to a directory with Follow.

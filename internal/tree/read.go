@@ -3,6 +3,7 @@
 package tree
 
 import (
+	"errors"
 	"io"
 	"os"
 
@@ -18,17 +19,31 @@ const (
 )
 
 // Read writes the file that a names, or standard input, to w, piece by piece as it comes.
+// Of a pattern it writes all the files that match.
 func Read(env Env, a addr.Addr, w io.Writer) error {
-	var err error
-	switch a.Kind {
-	case addr.Std:
-		err = pump(w, env.Stdin())
-	case addr.Local:
-		err = readLocal(a.Path, w)
-	default:
-		err = readInside(env, a, w)
+	switch {
+	case a.Kind == addr.Std:
+		return failure(a, pump(w, env.Stdin()))
+	case a.Kind == addr.Local:
+		return failure(a, readLocal(a.Path, w))
+	case !isPattern(a.Path):
+		return failure(a, readInside(env, a, w))
 	}
-	return failure(a, err)
+	matches, err := matchesOf(env, a)
+	errs := []error{failure(a, err)}
+	for _, m := range matches {
+		errs = append(errs, failure(m, readInside(env, m, w)))
+	}
+	return errors.Join(errs...)
+}
+
+// matchesOf returns what matches the pattern a. The image is unlocked before the files are read.
+func matchesOf(env Env, a addr.Addr) ([]addr.Addr, error) {
+	ims := newImages(env)
+	ims.want(a, image.Read)
+	ims.open()
+	matches, err := ims.expand(a)
+	return matches, errors.Join(err, ims.close())
 }
 
 // readLocal reads what is at path: a file, a fifo, a device.

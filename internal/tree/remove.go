@@ -64,14 +64,20 @@ type remover struct {
 	gone map[string]bool // keys of what is planned to be removed
 }
 
-// operand plans the removal of one operand.
+// operand plans the removal of one operand, or of what matches it.
 func (r *remover) operand(e *edit, a addr.Addr) {
-	v, err := e.volume(a)
-	if err == nil {
-		err = r.plan(e, v, a)
-	}
-	if err != nil {
+	matches, err := e.images.expand(a)
+	if err != nil && !(r.opt.Force && errors.Is(err, fs.ErrNotExist)) {
 		e.fail(a, err)
+	}
+	for _, m := range matches {
+		v, err := e.volume(m)
+		if err == nil {
+			err = r.plan(e, v, m)
+		}
+		if err != nil {
+			e.fail(m, err)
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 // volume is a FAT volume as a Tree.
 type volume struct {
 	*fat.FS
+	num int // of its partition
 	key string
 }
 
