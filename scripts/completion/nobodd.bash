@@ -3,12 +3,13 @@
 # bash completion for the nobodd tools: options, files, and what is inside images
 # (jammy.img:1:/<TAB>), which nobodd-ls lists.
 
-# _nobodd_word sets word to the text of the word under the cursor, whole, where
-# readline splits it at colons.
+# _nobodd_word sets word to the text of the word under the cursor, and previous to the
+# word before it, whole, where readline splits them at colons.
 _nobodd_word() {
 	local line=${COMP_LINE:0:COMP_POINT}
 	local blank='^((\\.|[^\\[:space:]])*)[[:space:]]+(.*)$'
 	while [[ $line =~ $blank ]]; do
+		previous=${BASH_REMATCH[1]}
 		line=${BASH_REMATCH[3]}
 	done
 	word=${line//\\/}
@@ -55,7 +56,7 @@ _nobodd_options() {
 }
 
 _nobodd() {
-	local word previous=${COMP_WORDS[COMP_CWORD - 1]}
+	local word previous=
 	COMPREPLY=()
 	_nobodd_word
 	case ${1##*/}:$word in
@@ -73,6 +74,7 @@ _nobodd() {
 	nobodd-resize:-g | nobodd-resize:--grow) _nobodd_offer < <(printf '%s\n' last root) ;;
 	nobodd-check:-m | nobodd-check:--model) _nobodd_offer < <(printf '%s\n' pi2 pi3 pi3+ cm3 pi4 pi400 cm4 pi5 pi500 cm5) ;;
 	nobodd-check:--nbd-conf) _nobodd_files ;;
+	nobodd-prep:-C | nobodd-prep:--copy) _nobodd_addresses ;;
 	nobodd-prep:* | nobodd-resize:* | nobodd-tftpd:*) _nobodd_files ;;
 	*) _nobodd_addresses ;;
 	esac
