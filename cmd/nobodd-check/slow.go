@@ -28,7 +28,8 @@ func sayIfSlow(c *cli.Context, address string) func(pi.Progress) {
 			return
 		}
 		said = true
-		tool.Note(c, "%s: its initramfs is packed with %s, which takes a while to unpack; --no-initramfs leaves it out",
+		tool.Note(c,
+			"%s: its initramfs is packed with %s, which takes a while to unpack; --no-initramfs leaves it out",
 			address, p.Format)
 	}
 }

@@ -44,7 +44,13 @@ func (r *run) checkCmdline() {
 			cmdlineLimit).by("cmdlineLimit").
 			do("take words out that are not needed")
 	}
-	if c.Lines <= 1 && c.Size <= cmdlineLimit {
+	marked := strings.HasPrefix(string(data), "\ufeff")
+	if marked {
+		r.rep.add(Warn, "cmdline", "%s begins with a byte order mark, which spoils its first word",
+			quote(p.cmdline)).by("cmdline").
+			do("run nobodd-prep, which takes it out, or save the file without it")
+	}
+	if c.Lines <= 1 && c.Size <= cmdlineLimit && !marked {
 		r.rep.add(OK, "cmdline", "%s", quote(p.cmdline)).by("cmdline")
 	}
 }

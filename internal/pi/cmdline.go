@@ -17,7 +17,6 @@ type Cmdline struct {
 // ReadCmdline reads the text of cmdline.txt: its first line counts. Double quotes hold a word
 // together, as they do for the kernel, and stay in it.
 func ReadCmdline(text string) Cmdline {
-	text = strings.TrimPrefix(text, "\ufeff")
 	line, rest, _ := strings.Cut(text, "\n")
 	line = strings.TrimRight(line, "\r")
 	c := Cmdline{Size: len(line)}

@@ -19,18 +19,20 @@ func TestReadCmdline(t *testing.T) {
 		{"a\nb\n", "a", 2, 1},
 		{"a\n\nb\nc", "a", 3, 1},
 		{"\na\n", "", 1, 0},
-		{"\ufeffa b", "a|b", 1, 3},
+		{"\ufeffa b", "\ufeffa|b", 1, 6},
 		{`a="b c" d`, `a="b c"|d`, 1, 9},
 		{`"a=b c" d`, `"a=b c"|d`, 1, 9},
 		{`a="b c`, `a="b c`, 1, 6},
 	} {
 		c := ReadCmdline(tt.text)
 		if got := strings.Join(c.Words, "|"); got != tt.words || c.Lines != tt.lines || c.Size != tt.size {
-			t.Errorf("%q: %q, %d lines, %d characters; want %q, %d, %d", tt.text, got, c.Lines, c.Size, tt.words, tt.lines, tt.size)
+			t.Errorf("%q: %q, %d lines, %d characters; want %q, %d, %d", tt.text, got, c.Lines, c.Size, tt.words,
+				tt.lines, tt.size)
 		}
 	}
 	c := ReadCmdline(`root=LABEL=a x="root=b" root="PARTLABEL=Arch Linux" "ip=dhcp" netroot=iscsi:x netroot=nbd:h:a netroot=nbd:h:b`)
-	for key, want := range map[string]string{"root": "PARTLABEL=Arch Linux", "ip": "dhcp", "x": "root=b", "nosuch": ""} {
+	for key, want := range map[string]string{"root": "PARTLABEL=Arch Linux", "ip": "dhcp", "x": "root=b",
+		"nosuch": ""} {
 		if got, ok := c.Last(key); got != want || ok != (want != "") {
 			t.Errorf("%s: %q, %v", key, got, ok)
 		}
@@ -49,18 +51,23 @@ func TestTargets(t *testing.T) {
 		{value: "[fd00::4]/jammy", host: "fd00::4", export: "jammy"},
 		{value: "[fd00::4]:10809/jammy", host: "fd00::4", export: "jammy", port: "10809"},
 		{value: "server,jammy,nbd0", host: "server", export: "jammy"},
-		{value: "server,jammy", host: "server", export: "jammy", odd: "is the old form of nbdroot, which newer scripts do not read; write nbdroot=server/jammy"},
-		{value: "dhcp", odd: "takes server and export from the DHCP option root-path; nothing that nobodd sets up sends it"},
+		{value: "server,jammy", host: "server", export: "jammy",
+			odd: "is the old form of nbdroot, which newer scripts do not read; write nbdroot=server/jammy"},
+		{value: "dhcp",
+			odd: "takes server and export from the DHCP option root-path; nothing that nobodd sets up sends it"},
 		{value: "dhcp/jammy", host: "dhcp", export: "jammy"},
 		{value: "", problem: "names no server"},
 		{value: "/jammy", export: "jammy", problem: "names no server"},
 		{value: "server", host: "server", problem: "names no export: nbdroot=server/EXPORT"},
 		{value: "server/", host: "server", problem: "names no export: nbdroot=server//EXPORT"},
-		{value: "fd00::4/jammy", host: "fd00", export: "jammy", port: ":4", problem: "has no port after the colon; an IPv6 address stands in brackets, an export after a slash"},
-		{value: "server:jammy", host: "server", port: "jammy", problem: "has no port after the colon; an IPv6 address stands in brackets, an export after a slash"},
+		{value: "fd00::4/jammy", host: "fd00", export: "jammy", port: ":4",
+			problem: "has no port after the colon; an IPv6 address stands in brackets, an export after a slash"},
+		{value: "server:jammy", host: "server", port: "jammy",
+			problem: "has no port after the colon; an IPv6 address stands in brackets, an export after a slash"},
 		{value: "[fd00::4/jammy", problem: "has no closing bracket"},
 	} {
-		want := Target{Word: "nbdroot=" + tt.value, Host: tt.host, Export: tt.export, Port: tt.port, Problem: tt.problem, Odd: tt.odd}
+		want := Target{Word: "nbdroot=" + tt.value, Host: tt.host, Export: tt.export, Port: tt.port,
+			Problem: tt.problem, Odd: tt.odd}
 		if got := parseNbdroot(tt.value); got != want {
 			t.Errorf("nbdroot: %+v, want %+v", got, want)
 		}
@@ -69,12 +76,14 @@ func TestTargets(t *testing.T) {
 		{value: "nbd:server:jammy", host: "server", export: "jammy"},
 		{value: "nbd:server:jammy:ext4:ro", host: "server", export: "jammy"},
 		{value: "nbd:[fd00::4]:jammy", host: "fd00::4", export: "jammy"},
-		{value: "nbd:server:10809", host: "server", port: "10809", odd: "has a number for an export, which dracut takes for a port"},
+		{value: "nbd:server:10809", host: "server", port: "10809",
+			odd: "has a number for an export, which dracut takes for a port"},
 		{value: "nbd:server", host: "server", problem: "names no export: netroot=nbd:server:EXPORT"},
 		{value: "nbd::jammy", export: "jammy", problem: "names no server"},
 		{value: "nbd:[fd00::4:jammy", problem: "has no closing bracket"},
 	} {
-		want := Target{Word: "netroot=" + tt.value, Host: tt.host, Export: tt.export, Port: tt.port, Problem: tt.problem, Odd: tt.odd}
+		want := Target{Word: "netroot=" + tt.value, Host: tt.host, Export: tt.export, Port: tt.port,
+			Problem: tt.problem, Odd: tt.odd}
 		if got := parseNetroot(tt.value); got != want {
 			t.Errorf("netroot: %+v, want %+v", got, want)
 		}

@@ -123,7 +123,8 @@ func TestNumbers(t *testing.T) {
 	if got := readConfig("pi4", "").number("gpu_mem", 7); got != 7 {
 		t.Errorf("no gpu_mem is %d, want 7", got)
 	}
-	for config, want := range map[string]int{"": -1, "arm_64bit=1": 1, "arm_64bit=0": 0, "arm_control=0x200": 1, "arm_control=0x200\narm_64bit=0": 0, "arm_control=0": -1} {
+	for config, want := range map[string]int{"": -1, "arm_64bit=1": 1, "arm_64bit=0": 0, "arm_control=0x200": 1,
+		"arm_control=0x200\narm_64bit=0": 0, "arm_control=0": -1} {
 		if got := readConfig("pi4", config).arm64(); got != want {
 			t.Errorf("%q: arm64 is %d, want %d", config, got, want)
 		}
@@ -177,51 +178,67 @@ func TestConfigWarnings(t *testing.T) {
 		want         string
 	}{
 		{name: "98 characters", config: long},
-		{name: "99 characters", config: long + "b", want: "config.txt, line 1: b stands past character 98 and is not read"},
+		{name: "99 characters", config: long + "b",
+			want: "config.txt, line 1: b stands past character 98 and is not read"},
 		{name: "blanks past them", config: long + "   \r\n"},
 		{name: "a long comment", config: "# " + strings.Repeat("a", 120)},
 		{name: "a long comment with a setting", config: "#" + strings.Repeat("a", 97) + "kernel=x",
 			want: "config.txt, line 1: kernel=x, at the end of a long comment, may count as a line of its own"},
 		{name: "a long comment with no setting", config: "#" + strings.Repeat("a", 97) + "force_turbo"},
 		{name: "comments past byte 4096", config: strings.Repeat("# a comment of 20 by\n", 200) + "# kernel=x\n"},
-		{name: "a setting past byte 4096", config: strings.Repeat("# a comment of 20 by\n", 200) + "kernel=x\ncmdline=y\n",
-			want: "config.txt, line 201: kernel=x stands past byte 4096, which is as far as a board reads when it netboots; take comments out"},
+		{name: "a setting past byte 4096", config: strings.Repeat("# a comment of 20 by\n",
+			200) + "kernel=x\ncmdline=y\n",
+			want: "config.txt, line 201: kernel=x stands past byte 4096, which is as far as a board reads when " +
+				"it netboots; take comments out"},
 		{name: "a setting over byte 4096", config: strings.Repeat("#\n", 2044) + "kernel=vmlinuz\n",
-			want: "config.txt, line 2045: kernel=vmlinuz stands past byte 4096, which is as far as a board reads when it netboots; take comments out"},
+			want: "config.txt, line 2045: kernel=vmlinuz stands past byte 4096, which is as far as a board " +
+				"reads when it netboots; take comments out"},
 		{name: "a setting up to byte 4096", config: strings.Repeat("#\n", 2043) + "kernel=abc\n# end\n"},
 		{name: "a comment over byte 4096", config: strings.Repeat("#\n", 2045) + "# 345kernel=x\n"},
 		{name: "a comment cut where a setting begins", config: strings.Repeat("#\n", 2045) + "# 345 kernel=x\n",
-			want: "config.txt, line 2046: \"# 345 kernel=x\" stands past byte 4096, which is as far as a board reads when it netboots; take comments out"},
+			want: "config.txt, line 2046: \"# 345 kernel=x\" stands past byte 4096, which is as far as a board " +
+				"reads when it netboots; take comments out"},
 		{name: "a serial number", config: "[0x1234]\nkernel=x\n"},
 		{name: "tryboot", config: "[tryboot]\nkernel=x\n"},
 		{name: "another model", config: "[pi0w]\nkernel=x\n"},
 		{name: "a monitor", config: "# head\n[EDID=X]\nhdmi_mode=4\nkernel=x\n",
-			want: "config.txt, line 2: whether [EDID=X] matches is known to the board alone; what stands below it is passed over"},
+			want: "config.txt, line 2: whether [EDID=X] matches is known to the board alone; what stands below " +
+				"it is passed over"},
 		{name: "a monitor of another model", config: "[EDID=X]\n[pi5]\nhdmi_mode=4\nkernel=x\n"},
 		{name: "a monitor with nothing below", config: "[EDID=X]\n[all]\nkernel=x\n"},
 		{name: "a variable", config: "[boot_partition=2]\ncmdline=a\n[boot_partition=3]\ncmdline=b\n",
-			want: "config.txt, line 1: whether [boot_partition=2] matches is known to the board alone; what stands below it is passed over\n" +
-				"config.txt, line 3: whether [boot_partition=3] matches is known to the board alone; what stands below it is passed over"},
+			want: "config.txt, line 1: whether [boot_partition=2] matches is known to the board alone; what " +
+				"stands below it is passed over\n" +
+				"config.txt, line 3: whether [boot_partition=3] matches is known to the board alone; what " +
+				"stands below it is passed over"},
 		{name: "an unknown filter", config: "[pi6]\nkernel=x\n",
-			want: "config.txt, line 1: whether [pi6] matches is known to the board alone; what stands below it is passed over"},
+			want: "config.txt, line 1: whether [pi6] matches is known to the board alone; what stands below it " +
+				"is passed over"},
 		{name: "an equals sign", config: "initramfs=initrd.img followkernel",
-			want: "config.txt, line 1: initramfs takes no equals sign: firmware may not read this line; write initramfs initrd.img followkernel"},
+			want: "config.txt, line 1: initramfs takes no equals sign: firmware may not read this line; write " +
+				"initramfs initrd.img followkernel"},
 		{name: "no address", config: "initramfs initrd.img follow-kernel",
 			want: "config.txt, line 1: follow-kernel is neither followkernel nor an address"},
 		{name: "two", config: "initramfs a\ninitramfs b",
-			want: "config.txt, line 2: only the last initramfs counts, not that of config.txt, line 1; several files stand in one, with commas"},
-		{name: "initrd", config: "initrd=initrd.img", want: "config.txt, line 1: the firmware knows no initrd: write initramfs FILE followkernel"},
-		{name: "spaces", config: "kernel = x", want: "config.txt, line 1: the spaces before the equals sign keep kernel from being read"},
-		{name: "early settings", config: "start_x=1\ninclude more.txt\n", more: []string{"more.txt", "start_x=1\nstart_debug=1\nstart_file=a\nfixup_file=b\ngpu_mem=16\nkernel=x\n"},
+			want: "config.txt, line 2: only the last initramfs counts, not that of config.txt, line 1; several " +
+				"files stand in one, with commas"},
+		{name: "initrd", config: "initrd=initrd.img",
+			want: "config.txt, line 1: the firmware knows no initrd: write initramfs FILE followkernel"},
+		{name: "spaces", config: "kernel = x",
+			want: "config.txt, line 1: the spaces before the equals sign keep kernel from being read"},
+		{name: "early settings", config: "start_x=1\ninclude more.txt\n", more: []string{"more.txt",
+			"start_x=1\nstart_debug=1\nstart_file=a\nfixup_file=b\ngpu_mem=16\nkernel=x\n"},
 			want: "more.txt, line 1: start_x counts in config.txt itself only, not in a file that it includes\n" +
 				"more.txt, line 2: start_debug counts in config.txt itself only, not in a file that it includes\n" +
 				"more.txt, line 3: start_file counts in config.txt itself only, not in a file that it includes\n" +
 				"more.txt, line 4: fixup_file counts in config.txt itself only, not in a file that it includes\n" +
 				"more.txt, line 5: gpu_mem counts in config.txt itself only, not in a file that it includes"},
 		{name: "no file", config: "include nosuch.txt"},
-		{name: "a folder", config: "include sub", more: []string{"sub/x", ""}, want: "config.txt, line 1: the file to include, sub: is a directory"},
+		{name: "a folder", config: "include sub", more: []string{"sub/x", ""},
+			want: "config.txt, line 1: the file to include, sub: is a directory"},
 		{name: "itself", config: "include ./config.txt", want: "config.txt, line 1: config.txt includes itself"},
-		{name: "each other", config: "include a", more: []string{"a", "include b\n", "b", "kernel=x\ninclude a\n"}, want: "b, line 2: a includes itself"},
+		{name: "each other", config: "include a", more: []string{"a", "include b\n", "b", "kernel=x\ninclude a\n"},
+			want: "b, line 2: a includes itself"},
 	} {
 		s := readConfig("pi4", tt.config, tt.more...)
 		if got := notes(s.warnings); got != tt.want {
@@ -231,7 +248,8 @@ func TestConfigWarnings(t *testing.T) {
 }
 
 func TestPassedOver(t *testing.T) {
-	s := readConfig("pi4", "[pi5]\nkernel=x\nhdmi_mode=4\n[tryboot]\n[pi4]\nos_prefix=new/\n[all]\ninclude user.txt\n")
+	s := readConfig("pi4",
+		"[pi5]\nkernel=x\nhdmi_mode=4\n[tryboot]\n[pi4]\nos_prefix=new/\n[all]\ninclude user.txt\n")
 	want := "config.txt, line 2: kernel=x is below [pi5]\nconfig.txt, line 6: os_prefix=new/ is below [tryboot]\n" +
 		"config.txt, line 8: the file to include, user.txt, is not there"
 	if got := notes(s.passed); got != want {
@@ -243,7 +261,8 @@ func TestPassedOver(t *testing.T) {
 func TestManyIncludes(t *testing.T) {
 	var more []string
 	for i := range 12 {
-		more = append(more, fmt.Sprint("f", i), strings.Repeat(fmt.Sprintf("include f%d\n", i+1), 50)+fmt.Sprintf("dtoverlay=o%d\n", i))
+		more = append(more, fmt.Sprint("f", i), strings.Repeat(fmt.Sprintf("include f%d\n", i+1),
+			50)+fmt.Sprintf("dtoverlay=o%d\n", i))
 	}
 	s := readConfig("pi4", "include f0\n", more...)
 	if len(s.warnings) != maxNotes || len(s.overlays) > maxIncludes {

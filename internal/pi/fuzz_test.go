@@ -16,7 +16,8 @@ func FuzzConfig(f *testing.F) {
 		f.Add(string(fsys["config.txt"].Data), "include a.txt\n")
 	}
 	f.Add("include a.txt\n[none]\ninclude a.txt", "include config.txt\ninclude ../../a.txt\ninclude a.txt\n")
-	f.Add("[EDID=a]\nx=1\n[gpio4=1]\nkernel=../../x\n[board-type=0x14]\ninitramfs ../a,/b,.,.. 0x1\nos_prefix=../..//", "dtoverlay="+strings.Repeat("a", 200))
+	f.Add("[EDID=a]\nx=1\n[gpio4=1]\nkernel=../../x\n[board-type=0x14]\ninitramfs ../a,/b,.,.. "+
+		"0x1\nos_prefix=../..//", "dtoverlay="+strings.Repeat("a", 200))
 	f.Fuzz(func(t *testing.T, config, more string) {
 		fsys := fstest.MapFS{"config.txt": {Data: []byte(config)}, "a.txt": {Data: []byte(more)}}
 		for _, m := range Models {
@@ -29,7 +30,8 @@ func FuzzConfig(f *testing.F) {
 			}
 			p := makePlan(fsys, m, s)
 			for _, name := range append([]string{p.kernel, p.dtb, p.cmdline}, p.initramfs...) {
-				if strings.HasPrefix(name, "/") || strings.HasPrefix(name+"/", "../") || strings.Contains(name, "/../") {
+				if strings.HasPrefix(name, "/") || strings.HasPrefix(name+"/", "../") || strings.Contains(name,
+					"/../") {
 					t.Errorf("%q leads out", name)
 				}
 			}
@@ -45,7 +47,8 @@ func FuzzConfig(f *testing.F) {
 // FuzzCmdline: a command line is words without blanks outside of quotes, and no target has both a
 // problem and none.
 func FuzzCmdline(f *testing.F) {
-	for _, seed := range []string{preparedLine, preparedDracut, `a="b c" "d e"` + "\n\n", "nbdroot=[::1]:1/x netroot=nbd:[::1]:x", "\ufeffx"} {
+	for _, seed := range []string{preparedLine, preparedDracut, `a="b c" "d e"` + "\n\n",
+		"nbdroot=[::1]:1/x netroot=nbd:[::1]:x", "\ufeffx"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -29,16 +29,21 @@ func TestReadKernel(t *testing.T) {
 		want Kernel
 	}{
 		{"Image", image, Kernel{Format: "arm64", Bits: 64, Pages: 4, Version: version}},
-		{"Image with 16 KiB pages", arm64Image(version, 2), Kernel{Format: "arm64", Bits: 64, Pages: 16, Version: version}},
-		{"Image with 64 KiB pages", arm64Image(version, 3), Kernel{Format: "arm64", Bits: 64, Pages: 64, Version: version}},
+		{"Image with 16 KiB pages", arm64Image(version, 2), Kernel{Format: "arm64", Bits: 64, Pages: 16,
+			Version: version}},
+		{"Image with 64 KiB pages", arm64Image(version, 3), Kernel{Format: "arm64", Bits: 64, Pages: 64,
+			Version: version}},
 		{"old Image", arm64Image(version, 0), Kernel{Format: "arm64", Bits: 64, Version: version}},
 		{"Image without a banner", image[:4096], Kernel{Format: "arm64", Bits: 64, Pages: 4}},
 		{"Image with a header alone", image[:60], Kernel{Format: "arm64", Bits: 64, Pages: 4}},
-		{"banner far inside", append(arm64Image("x", 1)[:4096], append(make([]byte, 3*scanPiece-20), banner(version)...)...),
+		{"banner far inside", append(arm64Image("x", 1)[:4096], append(make([]byte, 3*scanPiece-20),
+			banner(version)...)...),
 			Kernel{Format: "arm64", Bits: 64, Pages: 4, Version: version}},
-		{"NBD built in", append(bytes.Clone(image), "x\x00nbd.nbds_max\x00y"...), Kernel{Format: "arm64", Bits: 64, Pages: 4, Version: version, NBD: true}},
+		{"NBD built in", append(bytes.Clone(image), "x\x00nbd.nbds_max\x00y"...), Kernel{Format: "arm64", Bits: 64,
+			Pages: 4, Version: version, NBD: true}},
 		{"gzip", packed, Kernel{Format: "gzip, arm64", Bits: 64, Pages: 4, Version: version}},
-		{"gzip and more", append(bytes.Clone(packed), make([]byte, 100)...), Kernel{Format: "gzip, arm64", Bits: 64, Pages: 4, Version: version}},
+		{"gzip and more", append(bytes.Clone(packed), make([]byte, 100)...), Kernel{Format: "gzip, arm64", Bits: 64,
+			Pages: 4, Version: version}},
 		{"zImage", zImage(version), Kernel{Format: "zImage", Bits: 32, Version: version}},
 		{"zImage packed otherwise", zImage(version)[:2048], Kernel{Format: "zImage", Bits: 32}},
 		{"other", at(0, "U-Boot 2024.01"), Kernel{}},
@@ -56,7 +61,8 @@ func TestReadKernel(t *testing.T) {
 	}{
 		{"empty", nil, "an empty file"},
 		{"zboot", zboot(), "an EFI zboot image, which no Raspberry Pi starts by itself"},
-		{"packed zboot", gz(zboot()), "packed by gzip, and in that an EFI zboot image, which no Raspberry Pi starts by itself"},
+		{"packed zboot", gz(zboot()),
+			"packed by gzip, and in that an EFI zboot image, which no Raspberry Pi starts by itself"},
 		{"EFI program", at(0, "MZ"), "an EFI program"},
 		{"PC kernel", at(0x202, "HdrS"), "a kernel for PCs"},
 		{"vmlinux", at(0, "\x7fELF"), "an ELF file (vmlinux?), not the image that is made of it"},
@@ -98,7 +104,8 @@ func damaged(p []byte, at int) []byte {
 // TestReadKernelErrors: what goes wrong below is no fault of the kernel.
 func TestReadKernelErrors(t *testing.T) {
 	broken := errors.New("broken disk")
-	for _, data := range [][]byte{gz(arm64Image("6.8.0", 1))[:20], arm64Image("6.8.0", 1)[:4096], zImage("6.8.0")[:3000], nil} {
+	for _, data := range [][]byte{gz(arm64Image("6.8.0", 1))[:20], arm64Image("6.8.0", 1)[:4096],
+		zImage("6.8.0")[:3000], nil} {
 		r := io.MultiReader(bytes.NewReader(data), iotest.ErrReader(broken))
 		if k, err := ReadKernel(t.Context(), r); err != broken {
 			t.Errorf("after %d bytes: %+v, %v", len(data), k, err)
@@ -151,7 +158,8 @@ func TestVersions(t *testing.T) {
 
 // FuzzKernel: whatever a kernel holds, reading it ends, and says the same again.
 func FuzzKernel(f *testing.F) {
-	for _, seed := range [][]byte{arm64Image("6.8.0-1", 1), gz(arm64Image("6.8.0-1", 2)), zImage("6.1.0-v7"), zboot(), gz(zboot()), dtb("bcm2711"), gz(zImage("6.1"))} {
+	for _, seed := range [][]byte{arm64Image("6.8.0-1", 1), gz(arm64Image("6.8.0-1", 2)), zImage("6.1.0-v7"), zboot(),
+		gz(zboot()), dtb("bcm2711"), gz(zImage("6.1"))} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -45,7 +45,7 @@ var Models = []*Model{
 	{
 		Name: "cm3", Title: "Compute Module 3", gen: bootROM, filters: []string{"pi3", "cm3"}, types: []int64{0x0a},
 		dtbs:     []string{"bcm2710-rpi-cm3.dtb"},
-		upstream: []string{"bcm2837-rpi-cm3.dtb", "bcm2837-rpi-cm3-io3.dtb"},
+		upstream: []string{"bcm2837-rpi-cm3-io3.dtb", "bcm2837-rpi-cm3.dtb"},
 	},
 	{
 		Name: "pi4", Title: "Raspberry Pi 4", gen: eeprom2711, filters: []string{"pi4"}, types: []int64{0x11},

@@ -88,40 +88,50 @@ func with(fsys fstest.MapFS, name, data string) fstest.MapFS {
 }
 
 // firmware is what raspi-firmware puts into every boot partition.
-var firmware = blobs("bootcode.bin", "start.elf", "fixup.dat", "start_x.elf", "fixup_x.dat", "start_db.elf", "fixup_db.dat", "start_cd.elf", "fixup_cd.dat",
+var firmware = blobs("bootcode.bin", "start.elf", "fixup.dat", "start_x.elf", "fixup_x.dat", "start_db.elf",
+	"fixup_db.dat", "start_cd.elf", "fixup_cd.dat",
 	"start4.elf", "fixup4.dat", "start4x.elf", "fixup4x.dat", "start4db.elf", "fixup4db.dat", "start4cd.elf", "fixup4cd.dat")
 
 var dtbs3 = []string{"bcm2710-rpi-2-b.dtb", "bcm2710-rpi-3-b.dtb", "bcm2710-rpi-3-b-plus.dtb", "bcm2710-rpi-cm3.dtb"}
 var dtbs4 = []string{"bcm2711-rpi-4-b.dtb", "bcm2711-rpi-400.dtb", "bcm2711-rpi-cm4.dtb"}
-var dtbs5 = []string{"bcm2712-rpi-5-b.dtb", "bcm2712-rpi-500.dtb", "bcm2712-rpi-cm5-cm5io.dtb", "bcm2712-rpi-cm5l-cm5io.dtb"}
+var dtbs5 = []string{"bcm2712-rpi-5-b.dtb", "bcm2712-rpi-500.dtb", "bcm2712-rpi-cm5-cm5io.dtb",
+	"bcm2712-rpi-cm5l-cm5io.dtb"}
 
-const preparedLine = "ip=dhcp nbdroot=192.168.0.4/jammy root=/dev/nbd0p2 console=tty1 rootfstype=ext4 rootwait fixrtc\n"
-const preparedDracut = "ip=dhcp nbdroot=192.168.0.4/resolute netroot=nbd:192.168.0.4:resolute root=/dev/nbd0p2 console=tty1 rootwait\n"
+const preparedLine = "ip=dhcp nbdroot=192.168.0.4/jammy root=/dev/nbd0p2 console=tty1 rootfstype=ext4 rootwait " +
+	"fixrtc\n"
+const preparedDracut = "ip=dhcp nbdroot=192.168.0.4/resolute netroot=nbd:192.168.0.4:resolute root=/dev/nbd0p2 " +
+	"console=tty1 rootwait\n"
 
-var d0 = blobs("overlays/bcm2712d0.dtbo", "overlays/vc4-kms-v3d.dtbo", "overlays/vc4-kms-v3d-pi5.dtbo", "overlays/dwc2.dtbo", "overlays/README")
+var d0 = blobs("overlays/bcm2712d0.dtbo", "overlays/vc4-kms-v3d.dtbo", "overlays/vc4-kms-v3d-pi5.dtbo",
+	"overlays/dwc2.dtbo", "overlays/README")
 
 // The boot partitions, each as nobodd-prep leaves it.
 
 // ubuntu2204 is Ubuntu 22.04, which does not know the Pi 5.
 func ubuntu2204() fstest.MapFS {
 	return files(map[string]string{
-		"config.txt": "[all]\nkernel=vmlinuz\ncmdline=cmdline.txt\ninitramfs initrd.img followkernel\n\n[pi4]\nmax_framebuffers=2\narm_boost=1\n\n" +
-			"[all]\ndtparam=audio=on\ndtoverlay=vc4-kms-v3d\n\n[cm4]\ndtoverlay=dwc2,dr_mode=host\n\n[all]\n# Config settings specific to arm64\narm_64bit=1\ndtoverlay=dwc2\n",
+		"config.txt": "[all]\nkernel=vmlinuz\ncmdline=cmdline.txt\ninitramfs initrd.img " +
+			"followkernel\n\n[pi4]\nmax_framebuffers=2\narm_boost=1\n\n" +
+			"[all]\ndtparam=audio=on\ndtoverlay=vc4-kms-v3d\n\n[cm4]\ndtoverlay=dwc2,dr_mode=host\n\n[all]\n# " +
+			"Config settings specific to arm64\narm_64bit=1\ndtoverlay=dwc2\n",
 		"cmdline.txt": preparedLine,
 		"user-data":   "#cloud-config\n",
 	}, firmware, trees("", dtbs3...), trees("", dtbs4...), d0,
-		map[string][]byte{"vmlinuz": gz(arm64Image("5.15.0-1044-raspi", 1)), "initrd.img": initramfsTools("5.15.0-1044-raspi")})
+		map[string][]byte{"vmlinuz": gz(arm64Image("5.15.0-1044-raspi", 1)),
+			"initrd.img": initramfsTools("5.15.0-1044-raspi")})
 }
 
 // ubuntu2404 is Ubuntu 24.04.
 func ubuntu2404() fstest.MapFS {
 	fsys := files(map[string]string{
-		"config.txt": "[all]\nkernel=vmlinuz\ncmdline=cmdline.txt\ninitramfs initrd.img followkernel\n\n[pi4]\nmax_framebuffers=2\narm_boost=1\n\n" +
+		"config.txt": "[all]\nkernel=vmlinuz\ncmdline=cmdline.txt\ninitramfs initrd.img " +
+			"followkernel\n\n[pi4]\nmax_framebuffers=2\narm_boost=1\n\n" +
 			"[all]\ndtparam=audio=on\ndtoverlay=vc4-kms-v3d\ndisable_fw_kms_setup=1\n\n[pi3+]\ndtoverlay=vc4-kms-v3d,cma-128\n\n[pi02]\ndtoverlay=vc4-kms-v3d,cma-128\n\n" +
 			"[all]\narm_64bit=1\n\n[cm4]\ndtoverlay=dwc2,dr_mode=host\n\n[all]\n",
 		"cmdline.txt": preparedLine,
 	}, firmware, trees("", dtbs3...), trees("", dtbs4...), trees("", dtbs5...), d0,
-		map[string][]byte{"vmlinuz": gz(arm64Image("6.8.0-1013-raspi", 1)), "initrd.img": initramfsTools("6.8.0-1013-raspi")})
+		map[string][]byte{"vmlinuz": gz(arm64Image("6.8.0-1013-raspi", 1)),
+			"initrd.img": initramfsTools("6.8.0-1013-raspi")})
 	return fsys
 }
 
@@ -132,18 +142,21 @@ func ubuntu2604() fstest.MapFS {
 		overlays["current/"+name] = []byte(name)
 	}
 	return files(map[string]string{
-		"config.txt": "[all]\nkernel=vmlinuz\ncmdline=cmdline.txt\ninitramfs initrd.img followkernel\nos_prefix=current/\n\n[tryboot]\nos_prefix=new/\n\n" +
+		"config.txt": "[all]\nkernel=vmlinuz\ncmdline=cmdline.txt\ninitramfs initrd.img " +
+			"followkernel\nos_prefix=current/\n\n[tryboot]\nos_prefix=new/\n\n" +
 			"[all]\narm_64bit=1\ndtoverlay=vc4-kms-v3d\n\n[cm4]\ndtoverlay=dwc2,dr_mode=host\n\n[all]\n",
 		"current/cmdline.txt": preparedDracut,
 		"current/state":       "good\n",
 	}, firmware, trees("current/", dtbs3...), trees("current/", dtbs4...), trees("current/", dtbs5...), overlays,
-		map[string][]byte{"current/vmlinuz": gz(arm64Image("7.0.0-1003-raspi", 1)), "current/initrd.img": dracutInitramfs("7.0.0-1003-raspi")})
+		map[string][]byte{"current/vmlinuz": gz(arm64Image("7.0.0-1003-raspi", 1)),
+			"current/initrd.img": dracutInitramfs("7.0.0-1003-raspi")})
 }
 
 // raspios is Raspberry Pi OS, 64 bits: bookworm, and trixie with the same names.
 func raspios(version string) fstest.MapFS {
 	return files(map[string]string{
-		"config.txt": "# For more options and information see\n# http://rptl.io/configtxt\n# Some settings may impact device functionality. See link above for details\n\n" +
+		"config.txt": "# For more options and information see\n# http://rptl.io/configtxt\n# Some settings may " +
+			"impact device functionality. See link above for details\n\n" +
 			"dtparam=audio=on\ncamera_auto_detect=1\ndisplay_auto_detect=1\nauto_initramfs=1\ndtoverlay=vc4-kms-v3d\nmax_framebuffers=2\n" +
 			"disable_fw_kms_setup=1\narm_64bit=1\ndisable_overscan=1\narm_boost=1\n\n[cm4]\notg_mode=1\n\n[cm5]\ndtoverlay=dwc2,dr_mode=host\n\n[all]\n",
 		"cmdline.txt": preparedLine,
@@ -168,6 +181,19 @@ func raspios32() fstest.MapFS {
 		})
 }
 
+// debian is Debian for the Raspberry Pi, with the kernel and the device trees of Linux itself.
+func debian() fstest.MapFS {
+	const v = "6.1.0-13-arm64"
+	return files(map[string]string{
+		"config.txt": "arm_64bit=1\nenable_uart=1\nupstream_kernel=1\nkernel=vmlinuz-" + v + "\n" +
+			"# For details on the initramfs directive, see\n# " +
+			"https://www.raspberrypi.org/forums/viewtopic.php?f=63&t=10532\ninitramfs initrd.img-" + v + "\n",
+		"cmdline.txt": preparedLine,
+	}, firmware, trees("", "bcm2837-rpi-3-b.dtb", "bcm2837-rpi-3-b-plus.dtb", "bcm2837-rpi-cm3-io3.dtb", "bcm2711-rpi-4-b.dtb",
+		"bcm2711-rpi-400.dtb", "bcm2711-rpi-cm4-io.dtb"),
+		map[string][]byte{"vmlinuz-" + v: arm64Image(v, 1), "initrd.img-" + v: initramfsTools(v)})
+}
+
 // libreelec is LibreELEC, whose kernel holds its own initramfs.
 func libreelec() fstest.MapFS {
 	return files(map[string]string{
@@ -183,7 +209,8 @@ func openwrt() fstest.MapFS {
 	return files(map[string]string{
 		"config.txt":       "include distroconfig.txt\ninclude userconfig.txt\n",
 		"distroconfig.txt": "[all]\nkernel=kernel8.img\narm_64bit=1\n",
-		"cmdline.txt":      "console=serial0,115200 console=tty1 root=PARTUUID=abcdef01-02 rootfstype=squashfs,ext4 rootwait\n",
+		"cmdline.txt": "console=serial0,115200 console=tty1 root=PARTUUID=abcdef01-02 " +
+			"rootfstype=squashfs,ext4 rootwait\n",
 	}, blobs("start4.elf", "fixup4.dat"), trees("", dtbs4...), map[string][]byte{"kernel8.img": gz(arm64Image("6.6.86", 1))})
 }
 

@@ -22,12 +22,14 @@ func initramfsTools(version string) []byte {
 func dracutEntries(version string) []entry {
 	return []entry{
 		{name: "usr/lib/dracut-lib.sh", body: "#!/bin/sh\n"},
-		{name: "usr/lib/dracut/hooks/cmdline/90-parse-nbdroot.sh", body: "#!/bin/sh\necho 'nbd-client -check /dev/nbd0'\n"},
+		{name: "usr/lib/dracut/hooks/cmdline/90-parse-nbdroot.sh",
+			body: "#!/bin/sh\necho 'nbd-client -check /dev/nbd0'\n"},
 		{name: "usr/sbin/nbdroot", body: "#!/bin/sh\nnbd-client -p $nbdserver\n"},
 		{name: "usr/sbin/nbd-client", body: elf},
 		{name: "usr/lib/systemd/systemd-networkd", body: elf},
 		{name: "usr/lib/systemd/systemd-resolved", body: elf},
-		{name: "usr/lib/aarch64-linux-gnu/libc.so.6", body: elf + "GNU C Library (Ubuntu GLIBC 2.42) stable release version 2.42.\n"},
+		{name: "usr/lib/aarch64-linux-gnu/libc.so.6",
+			body: elf + "GNU C Library (Ubuntu GLIBC 2.42) stable release version 2.42.\n"},
 		dir("usr/lib/modules"), dir("usr/lib/modules/" + version),
 		{name: "usr/lib/modules/" + version + "/kernel/drivers/block/nbd.ko.zst", body: "module"},
 	}
