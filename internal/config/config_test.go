@@ -575,7 +575,7 @@ func TestSample(t *testing.T) {
 		if !strings.Contains(page, "\n.It Cm "+key+"\n") {
 			t.Errorf("the manual page does not describe %s", key)
 		}
-		if key != "uncached" && !strings.Contains(sample, "\n"+key+" = ") {
+		if !strings.Contains(sample, "\n"+key+" = ") {
 			t.Errorf("the sample has no %s", key)
 		}
 	}
