@@ -41,5 +41,6 @@ var ErrIsDevice = errors.New("is a block device")
 // ErrIsDisk returns the error for a destination on this machine for which IsDisk is true;
 // text is what the user typed.
 func ErrIsDisk(text string) error {
-	return fmt.Errorf("is a disk image; %s:/ is the root of its boot partition (to replace the image itself, remove it first)", text)
+	return fmt.Errorf("is a disk image; %s:/ is the root of its boot partition "+
+		"(to replace the image itself, remove it first)", text)
 }
