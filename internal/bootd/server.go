@@ -176,7 +176,6 @@ func (s *Server) begin(r *tftp.Request) (*transfer, error) {
 	case old != nil:
 		delete(s.live, r.Client)
 		old.cancel(errSuperseded)
-		old.Close() // no packet may follow
 	}
 	// What was superseded does not count, within reason: it may hang in a disk.
 	if len(s.live) >= s.cfg.MaxTransfers || s.running >= 2*s.cfg.MaxTransfers {

@@ -206,7 +206,7 @@ func TestOtherRequestFromThePort(t *testing.T) {
 // then nothing.
 func TestRetransmission(t *testing.T) {
 	t.Parallel()
-	d := serving(t, noise(1000))
+	d := serving(t, noise(100))
 	var clients sync.WaitGroup
 	for _, options := range [][]string{{"tsize 0"}, nil} {
 		c := d.client(t)

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,6 +42,24 @@ func fragment(fd int, network string) error {
 		return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT)
 	}
 	return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT)
+}
+
+// receive and transmit read and write a packet by a system call that the Go scheduler is not told of:
+// on a socket that does not block it has nothing to do meanwhile, and would start other threads all
+// the same.
+func receive(fd uintptr, p []byte) (int, error) { return rawIO(unix.SYS_READ, fd, p) }
+
+func transmit(fd uintptr, p []byte) error {
+	_, err := rawIO(unix.SYS_WRITE, fd, p)
+	return err
+}
+
+func rawIO(call, fd uintptr, p []byte) (int, error) {
+	n, _, errno := unix.RawSyscall(call, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
 }
 
 // askForDetails has the kernel say of each packet where it was sent to, and when it came.

@@ -457,18 +457,3 @@ func TestCancel(t *testing.T) {
 	c.request("octet", "tsize 0") // of which Send may still send the first packet, and no more
 	s.wantEnd("0 bytes, the test is over")
 }
-
-// TestClose ends a transfer without another packet.
-func TestClose(t *testing.T) {
-	s := serve(t, "127.0.0.1", of(noise(1000)))
-	c := s.client()
-	c.request("octet", "tsize 0")
-	c.want("tsize=1000")
-	s.mu.Lock()
-	s.transfers[0].Close()
-	s.mu.Unlock()
-	if e := <-s.ended; e.err == nil {
-		t.Error("a transfer whose socket was closed ended well")
-	}
-	c.wantNothing()
-}

@@ -8,14 +8,24 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // The load client: many TFTP clients in one thread, so that the servers have most of the
-// machine. Each asks with tsize and blksize 1468, without a window, from its own port, and
-// compares every byte.
+// machine. Each asks with tsize and blksize 1468 from its own port, and compares every byte.
+
+// load is a number of clients that each read the file name, which must be want, at once and by
+// windows of some blocks.
+type load struct {
+	name    string
+	want    []byte
+	clients int
+	window  int
+}
 
 const (
 	blockSize  = 1468
@@ -29,6 +39,8 @@ const (
 // loader is a client in the middle of its transfer.
 type loader struct {
 	fd        int
+	window    int // blocks; what the server makes of it may be less
+	left      int // of them to come before the next acknowledgement
 	connected bool
 	next      uint16 // block to come
 	off       int    // bytes that came
@@ -36,9 +48,9 @@ type loader struct {
 	sent      time.Time
 }
 
-// load lets n clients read the file name from server at once and gives how long that took.
-// Every transfer must give want.
-func load(server netip.AddrPort, name string, want []byte, n int) (time.Duration, error) {
+// run reads the file name from server and returns how long that took.
+func (l load) run(server netip.AddrPort, name string) (time.Duration, error) {
+	want := l.want
 	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return 0, err
@@ -51,8 +63,8 @@ func load(server netip.AddrPort, name string, want []byte, n int) (time.Duration
 			unix.Close(c.fd)
 		}
 	}()
-	for range n {
-		c, err := ask(server, name)
+	for range l.clients {
+		c, err := ask(server, name, l.window)
 		if err != nil {
 			return 0, err
 		}
@@ -71,7 +83,7 @@ func load(server netip.AddrPort, name string, want []byte, n int) (time.Duration
 		}
 		for _, e := range events[:max(0, count)] {
 			c := clients[e.Fd]
-			done, err := c.receive(packet, want)
+			done, err := c.drain(packet, want)
 			if err != nil {
 				return 0, fmt.Errorf("%s: after %d bytes: %w", name, c.off, err)
 			}
@@ -83,7 +95,7 @@ func load(server netip.AddrPort, name string, want []byte, n int) (time.Duration
 		if now := time.Now(); now.Sub(looked) > tick {
 			looked = now
 			if now.Sub(start) > patience {
-				return 0, fmt.Errorf("%d of %d transfers of %s did not end", len(clients), n, name)
+				return 0, fmt.Errorf("%d of %d transfers of %s did not end", len(clients), l.clients, name)
 			}
 			for _, c := range clients {
 				if err := c.repeat(server, now); err != nil {
@@ -96,12 +108,17 @@ func load(server netip.AddrPort, name string, want []byte, n int) (time.Duration
 }
 
 // ask opens a socket and sends the request.
-func ask(server netip.AddrPort, name string) (*loader, error) {
+func ask(server netip.AddrPort, name string, window int) (*loader, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	c := &loader{fd: fd, last: []byte("\x00\x01" + name + "\x00octet\x00tsize\x000\x00blksize\x001468\x00")}
+	request := "\x00\x01" + name + "\x00octet\x00tsize\x000\x00blksize\x001468\x00"
+	if window > 1 {
+		request += fmt.Sprintf("windowsize\x00%d\x00", window)
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1<<20)
+	}
+	c := &loader{fd: fd, window: window, last: []byte(request)}
 	if err := c.send(server); err != nil {
 		unix.Close(fd)
 		return nil, err
@@ -126,41 +143,76 @@ func (c *loader) repeat(server netip.AddrPort, now time.Time) error {
 	return c.send(server)
 }
 
-// receive takes one packet; done tells that the file is whole.
+// drain takes one packet, or of a window as many as are there; done reports whether the file is
+// whole.
+func (c *loader) drain(p, want []byte) (done bool, err error) {
+	for {
+		n, err := c.read(p)
+		if err == unix.EAGAIN {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if done, err = c.receive(p[:n], want); done || err != nil || c.window == 1 {
+			return done, err
+		}
+	}
+}
+
 func (c *loader) receive(p, want []byte) (done bool, err error) {
-	n, err := c.read(p)
-	if err == unix.EAGAIN {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if n < 4 || p[0] != 0 {
-		return false, fmt.Errorf("packet of %d bytes", n)
+	if len(p) < 4 || p[0] != 0 {
+		return false, fmt.Errorf("packet of %d bytes", len(p))
 	}
 	number := binary.BigEndian.Uint16(p[2:])
 	switch p[1] {
 	case fail:
-		return false, fmt.Errorf("error %d: %s", number, bytes.TrimRight(p[4:n], "\x00"))
+		return false, fmt.Errorf("error %d: %s", number, bytes.TrimRight(p[4:], "\x00"))
 	case oack:
-		if c.off == 0 {
-			c.next = 1
-			return false, c.ack(0)
+		if c.off > 0 {
+			return false, nil
 		}
+		c.next = 1
+		c.agree(string(p[2:]))
+		return false, c.ack(0)
 	case data:
-		if number != c.next {
-			return false, nil // an old one; its successor is on the way
+		return c.block(number, p[4:], want)
+	}
+	return false, nil
+}
+
+// agree reads what the server makes of the window.
+func (c *loader) agree(options string) {
+	fields := strings.Split(options, "\x00")
+	granted := 1
+	for i, f := range fields[:len(fields)-1] {
+		if f == "windowsize" {
+			granted, _ = strconv.Atoi(fields[i+1])
 		}
-		block := p[4:n]
-		if len(block) > len(want)-c.off || !bytes.Equal(block, want[c.off:c.off+len(block)]) {
-			return false, errors.New("wrong bytes")
+	}
+	c.window = granted
+}
+
+// block takes a block, and acknowledges it if that is due.
+func (c *loader) block(number uint16, block, want []byte) (done bool, err error) {
+	if number != c.next { // an old one, whose successor is on the way; or one after a gap
+		if c.left == c.window || c.window == 1 {
+			return false, nil
 		}
-		c.off += len(block)
-		c.next++
-		if len(block) < blockSize && c.off != len(want) {
-			return false, errors.New("the file ends too early")
-		}
-		return len(block) < blockSize, c.ack(number)
+		return false, c.ack(c.next - 1)
+	}
+	if len(block) > len(want)-c.off || !bytes.Equal(block, want[c.off:c.off+len(block)]) {
+		return false, errors.New("wrong bytes")
+	}
+	c.off += len(block)
+	c.next++
+	c.left--
+	done = len(block) < blockSize
+	if done && c.off != len(want) {
+		return false, errors.New("the file ends too early")
+	}
+	if done || c.left == 0 {
+		return done, c.ack(number)
 	}
 	return false, nil
 }
@@ -179,6 +231,7 @@ func (c *loader) read(p []byte) (int, error) {
 }
 
 func (c *loader) ack(number uint16) error {
+	c.left = c.window
 	c.last = append(c.last[:0], 0, ack, byte(number>>8), byte(number))
 	_, err := unix.Write(c.fd, c.last)
 	c.sent = time.Now()

@@ -53,12 +53,6 @@ func main() {
 		measureMain(os.Args[2:])
 		return
 	}
-	if len(os.Args) > 1 && os.Args[1] == "-serve" {
-		if err := serveBare(os.Args[2], os.Args[3]); err != nil {
-			fatal(err)
-		}
-		return
-	}
 	rounds := flag.Int("rounds", 5, "how often each program runs")
 	flag.Parse()
 	if err := run(*rounds, flag.Args()); err != nil {
