@@ -77,19 +77,23 @@ demo: build
 
 install: install-bin install-man install-conf
 
-# What is built is installed: root, who installs, may have no Go.
-install-bin:
-	test -x bin/nobodd-tftpd || $(MAKE) build
-	mkdir -p '$(BINDIR)' '$(COMPDIR)'
+# What is built is installed, since root, who installs, may have no Go; but not what is older
+# than its sources, as after a git pull.
+bin/nobodd-tftpd: $(shell find cmd internal -name testdata -prune -o -name '*_test.go' -o -print) go.mod
+	$(MAKE) build
+
+# The folders are for everyone, whatever the umask.
+install-bin: bin/nobodd-tftpd
+	umask 022 && mkdir -p '$(BINDIR)' '$(COMPDIR)'
 	install -m 755 $(addprefix bin/,$(COMMANDS)) $(addprefix scripts/,$(SCRIPTS)) '$(BINDIR)'
-	for c in $(COMMANDS) nobodd-prep; do install -m 644 scripts/completion/nobodd.bash '$(COMPDIR)'/$$c; done
+	for c in $(COMMANDS) $(SCRIPTS); do install -m 644 scripts/completion/nobodd.bash '$(COMPDIR)'/$$c; done
 
 install-man:
-	for n in 1 5 7 8; do mkdir -p '$(MANDIR)'/man$$n && install -m 644 man/*.$$n '$(MANDIR)'/man$$n; done
+	for n in 1 5 7 8; do (umask 022 && mkdir -p '$(MANDIR)'/man$$n) && install -m 644 man/*.$$n '$(MANDIR)'/man$$n; done
 
 # A configuration that is there already stays.
 install-conf:
-	mkdir -p '$(UNITDIR)' '$(SYSUSERSDIR)' '$(CONFDIR)/conf.d' '$(DOCDIR)'
+	umask 022 && mkdir -p '$(UNITDIR)' '$(SYSUSERSDIR)' '$(CONFDIR)/conf.d' '$(DOCDIR)'
 	for u in $(UNITS); do install -m 644 scripts/systemd/$$u '$(UNITDIR)'; done
 	install -m 644 scripts/systemd/nobodd.sysusers '$(SYSUSERSDIR)/nobodd.conf'
 	install -m 644 scripts/nobodd.conf README.md CHANGELOG.md '$(DOCDIR)'
@@ -97,7 +101,7 @@ install-conf:
 
 # A configuration that was changed stays.
 uninstall:
-	for p in $(COMMANDS) nobodd-prep; do rm -f '$(BINDIR)'/$$p '$(COMPDIR)'/$$p; done
+	for p in $(COMMANDS) $(SCRIPTS); do rm -f '$(BINDIR)'/$$p '$(COMPDIR)'/$$p; done
 	cd man && for n in 1 5 7 8; do for p in *.$$n; do rm -f '$(MANDIR)'/man$$n/$$p; done; done
 	for u in $(UNITS); do rm -f '$(UNITDIR)'/$$u; done
 	rm -f '$(SYSUSERSDIR)/nobodd.conf'

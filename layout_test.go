@@ -96,14 +96,16 @@ func permitted(imp string, rules []string) bool {
 	})
 }
 
-// TestNothingShipsTestimg: what is installed must not depend on what tests import.
-func TestNothingShipsTestimg(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", "./cmd/...").CombinedOutput()
+// TestNothingShipsMore: what is installed must not depend on what tests import, nor on the
+// manual page generator of the command line library.
+func TestNothingShipsMore(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-tags", "urfave_cli_no_docs", "./cmd/...").CombinedOutput()
 	if err != nil {
 		t.Fatalf("go list: %v\n%s", err, out)
 	}
 	for _, dep := range strings.Fields(string(out)) {
-		if dep == "testing" || strings.HasPrefix(dep, module+"internal/testimg") || strings.HasPrefix(dep, module+"internal/fatcheck") || strings.Contains(dep, "rogpeppe") {
+		if dep == "testing" || strings.HasPrefix(dep, module+"internal/testimg") || strings.HasPrefix(dep, module+"internal/fatcheck") || strings.Contains(dep, "rogpeppe") ||
+			strings.Contains(dep, "blackfriday") || strings.Contains(dep, "md2man") {
 			t.Errorf("a command depends on %s", dep)
 		}
 	}

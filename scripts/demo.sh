@@ -49,7 +49,7 @@ want() {
 }
 
 serial=89025d75
-(cd "$here/.." && go build -o "$tmp/demo" ./scripts/demo)
+(cd "$here/.." && go build -tags urfave_cli_no_docs -o "$tmp/demo" ./scripts/demo)
 demo=$tmp/demo
 cd "$tmp"
 

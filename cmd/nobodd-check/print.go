@@ -119,24 +119,29 @@ type jsonCheck struct {
 	Source string   `json:"source,omitempty"`
 }
 
+// jsonChecks returns those of findings that are shown.
+func (p printer) jsonChecks(findings []pi.Finding) []jsonCheck {
+	checks := []jsonCheck{}
+	for _, f := range findings {
+		if !p.shown(f) {
+			continue
+		}
+		check := jsonCheck{Status: f.Status.String(), Check: f.Check, Found: f.Text, Do: f.Do}
+		if rule := pi.RuleOf(f.Rule); rule != nil {
+			check.Source = rule.Source
+		}
+		checks = append(checks, check)
+	}
+	return checks
+}
+
 // json prints one array with an object for each address and model.
 func (p printer) json(results []result) error {
 	boards := []jsonBoard{}
 	for _, res := range results {
 		for _, rep := range res.reports {
-			b := jsonBoard{Address: strings.TrimSuffix(res.address, "/"), Model: rep.Model.Name, Boots: rep.Boots(),
-				Checks: []jsonCheck{}}
-			for _, f := range rep.Findings {
-				if !p.shown(f) {
-					continue
-				}
-				check := jsonCheck{Status: f.Status.String(), Check: f.Check, Found: f.Text, Do: f.Do}
-				if rule := pi.RuleOf(f.Rule); rule != nil {
-					check.Source = rule.Source
-				}
-				b.Checks = append(b.Checks, check)
-			}
-			boards = append(boards, b)
+			boards = append(boards, jsonBoard{Address: strings.TrimSuffix(res.address, "/"), Model: rep.Model.Name,
+				Boots: rep.Boots(), Checks: p.jsonChecks(rep.Findings)})
 		}
 	}
 	enc := json.NewEncoder(p.w)

@@ -145,7 +145,9 @@ func (s scene) check(t *testing.T, what string, old map[string]string, killed bo
 }
 
 // TestFaults has the built commands killed, and their writes and syncs fail, at each of
-// them in turn: nothing may be lost, and the same command must then work.
+// them in turn: nothing may be lost, and the same command must then work. That no cut of a
+// volume loses a file is proved on devices in memory, in package fat; here it is that the
+// commands write as that package does, and what they say.
 func TestFaults(t *testing.T) {
 	testimg.NeedPeer(t, "strace")
 	if err := exec.Command("strace", "-o", "/dev/null", "true").Run(); err != nil {
@@ -153,28 +155,26 @@ func TestFaults(t *testing.T) {
 	}
 	bin := testimg.Commands(t)
 	for _, f := range []fault{
-		{"kill", true, "signal=KILL", ""},
-		{"EIO", true, "error=EIO", "input/output error"},
-		{"ENOSPC", false, "error=ENOSPC", "no space left on device"},
+		{name: "kill", fixture: "fat12", syncs: true, effect: "signal=KILL"},
+		{name: "EIO", fixture: "fat32", syncs: true, effect: "error=EIO", says: "input/output error"},
+		{name: "ENOSPC", fixture: "fat12", effect: "error=ENOSPC", says: "no space left on device", scenes: "larger"},
 	} {
-		for _, fixture := range []string{"fat12", "fat32"} {
-			t.Run(f.name+"/"+fixture, func(t *testing.T) {
-				t.Chdir(memoryDir(t))
-				img := testimg.Fixture(t, fixture)
-				src := sources(t)
-				noError(t, testimg.WriteSparse("vol.img", img))
-				for _, s := range scenes(src, scene{}.state(t, "at first")) {
-					if s.local && fixture != "fat12" {
-						continue
-					}
-					t.Run(s.name, func(t *testing.T) {
-						for _, calls := range f.calls(s) {
-							sweep(t, s, f, calls, bin, img)
-						}
-					})
+		t.Run(f.name, func(t *testing.T) {
+			t.Chdir(memoryDir(t))
+			img := testimg.Fixture(t, f.fixture)
+			src := sources(t)
+			noError(t, testimg.WriteSparse("vol.img", img))
+			for _, s := range scenes(src, scene{}.state(t, "at first")) {
+				if f.scenes != "" && f.scenes != s.name && !s.local {
+					continue
 				}
-			})
-		}
+				t.Run(s.name, func(t *testing.T) {
+					for _, calls := range f.calls(s) {
+						sweep(t, s, f, calls, bin, img)
+					}
+				})
+			}
+		})
 	}
 }
 
@@ -190,10 +190,12 @@ func memoryDir(t *testing.T) string {
 
 // fault is what happens to a system call.
 type fault struct {
-	name   string
-	syncs  bool   // to syncs, too
-	effect string // as strace has it
-	says   string // what the command then says; "": it is killed
+	name    string
+	fixture string // the volume
+	syncs   bool   // to syncs, too
+	effect  string // as strace has it
+	says    string // what the command then says; "": it is killed
+	scenes  string // the only scene in a volume; "": all
 }
 
 // calls are the system calls of s that f happens to, each of them in a sweep of its own:
