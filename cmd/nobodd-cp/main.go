@@ -32,6 +32,7 @@ func app() *cli.App {
 			&cli.BoolFlag{Name: "update", Aliases: []string{"u"},
 				Usage: "skip files that exist and are not older than their SOURCE"},
 			&cli.BoolFlag{Name: "preserve", Aliases: []string{"p"}, Usage: "keep modification times"},
+			&cli.BoolFlag{Name: "archive", Aliases: []string{"a"}, Usage: "the same as -r -p"},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "print each copy"},
 			&cli.BoolFlag{Name: "force", Aliases: []string{"f"},
 				Usage: "write to a file system in use, and over write-protected files"},
@@ -49,12 +50,12 @@ func run(c *cli.Context) error {
 		return err
 	}
 	return tree.Copy(tool.EnvOf(c), tree.CopyOptions{
-		Recursive:   c.Bool("recursive"),
+		Recursive:   c.Bool("recursive") || c.Bool("archive"),
 		IntoDir:     c.IsSet("target-directory"),
 		NoTargetDir: c.Bool("no-target-directory"),
 		NoClobber:   c.Bool("no-clobber"),
 		Update:      c.Bool("update"),
-		Preserve:    c.Bool("preserve"),
+		Preserve:    c.Bool("preserve") || c.Bool("archive"),
 		Verbose:     c.Bool("verbose"),
 		Force:       c.Bool("force"),
 		NoSync:      c.Bool("no-sync"),

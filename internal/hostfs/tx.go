@@ -77,6 +77,9 @@ func (t *Tx) WriteFile(name string, src fat.Source) error {
 
 // look finds out what f replaces, and whether it may.
 func (f *newFile) look(force bool) error {
+	if fi, err := os.Stat(f.name); err == nil && !fi.Mode().IsRegular() && !fi.IsDir() {
+		return fmt.Errorf("is a %s, which nobodd-cat can write to", Kind(fi.Mode()))
+	}
 	fi, err := os.Lstat(f.name)
 	if err == nil && fi.Mode()&fs.ModeSymlink != 0 {
 		f.name, err = filepath.EvalSymlinks(f.name)

@@ -5,7 +5,10 @@ package image
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
+	"syscall"
 
 	"nobodd/internal/fat"
 	"nobodd/internal/partition"
@@ -17,26 +20,45 @@ func IsDevice(path string) bool {
 	return err == nil && isBlock(fi)
 }
 
-// IsDisk reports whether the regular file at path is a disk image: one in which a partition
-// table or a FAT file system is found, be it damaged. It takes no lock.
+// IsDisk reports whether the regular file at path is a disk image, as HoldsDisk says. It takes
+// no lock.
 func IsDisk(path string) bool {
-	if fi, err := os.Stat(path); err != nil || !fi.Mode().IsRegular() {
-		return false
-	}
-	im, err := Open(path, Unlocked, nil)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return false
 	}
-	defer im.Close()
-	_, err = im.readLayout()
+	defer f.Close()
+	fi, err := f.Stat()
+	return err == nil && fi.Mode().IsRegular() && HoldsDisk(f, fi.Size())
+}
+
+// HoldsDisk reports whether the size bytes that r reads are a disk image: whether a partition
+// table or a FAT file system is found there, be it damaged.
+func HoldsDisk(r io.ReaderAt, size int64) bool {
+	im := &Image{st: readOnly{r, size}, size: size, mode: Unlocked}
+	_, err := im.readLayout()
 	if k, ok := identify(im.st, im.size); ok && k == kernel {
 		return false // of a PC, which begins with a boot sector
 	}
 	return err == nil || errors.Is(err, partition.ErrCorrupt) || errors.Is(err, fat.ErrCorrupt)
 }
 
-// ErrIsDevice is the error for a destination on this machine for which IsDevice is true.
-var ErrIsDevice = errors.New("is a block device")
+// readOnly is a Storage that is only read.
+type readOnly struct {
+	io.ReaderAt
+	size int64
+}
+
+func (readOnly) WriteAt([]byte, int64) (int, error) { return 0, fs.ErrPermission }
+func (readOnly) Sync() error                        { return nil }
+func (r readOnly) Size() (int64, error)             { return r.size, nil }
+func (readOnly) Close() error                       { return nil }
+
+// ErrIsDevice returns the error for a destination on this machine for which IsDevice is true;
+// text is what the user typed.
+func ErrIsDevice(text string) error {
+	return fmt.Errorf("is a block device, which is never written over; %s:/ is the root of its boot partition", text)
+}
 
 // ErrIsDisk returns the error for a destination on this machine for which IsDisk is true;
 // text is what the user typed.

@@ -31,7 +31,6 @@ func printHelp(w io.Writer, _ string, data any) {
 // printFlag prints one option, its short names first; the value's name is what its
 // usage text has in backquotes.
 func printFlag(w io.Writer, f cli.Flag) {
-	const column = 30
 	d, ok := f.(cli.DocGenerationFlag)
 	if !ok {
 		return
@@ -55,10 +54,35 @@ func printFlag(w io.Writer, f cli.Flag) {
 	case d.TakesValue():
 		names += " " + value
 	}
-	if len(names) > column-4 {
-		names += "\n" + strings.Repeat(" ", column-2)
+	names = "  " + names
+	if len(names) > column-2 {
+		fmt.Fprintln(w, names)
+		names = ""
 	}
-	fmt.Fprintf(w, "  %-*s%s\n", column-2, names, usage)
+	for _, line := range wrap(usage, 80-column) {
+		fmt.Fprintf(w, "%-*s%s\n", column, names, line)
+		names = ""
+	}
+}
+
+// column is where what an option does begins in a line of help.
+const column = 30
+
+// wrap breaks text into lines of at most width bytes, where its words allow that.
+func wrap(text string, width int) []string {
+	lines := []string{""}
+	for _, word := range strings.Fields(text) {
+		last := &lines[len(lines)-1]
+		switch {
+		case *last == "":
+			*last = word
+		case len(*last)+1+len(word) <= width:
+			*last += " " + word
+		default:
+			lines = append(lines, word)
+		}
+	}
+	return lines
 }
 
 func unquote(usage string) (value, text string) {

@@ -82,6 +82,9 @@ func Write(env Env, opt CopyOptions, spool *Spool, dest string) (err error) {
 		return err
 	}
 	if to.Kind == addr.Local {
+		if image.IsDevice(to.Path) {
+			return failure(to, image.ErrIsDevice(to.Text))
+		}
 		if w, err := hostfs.OpenSpecial(to.Path); w != nil || err != nil {
 			return failure(to, spool.pour(w, err))
 		}
@@ -317,7 +320,11 @@ func (c *copier) stdin(a addr.Addr, spool *Spool, into bool) {
 	if c.keeps(c.dest, c.destInfo) || c.opt.Update && spool.olderThan(c.destInfo) {
 		return
 	}
-	if err := c.refuses(c.dest, c.destInfo, a); err != nil {
+	err := c.refuses(c.dest, c.destInfo, a)
+	if err == nil {
+		err = slip(c.dest, c.destInfo, spool.holdsDisk)
+	}
+	if err != nil {
 		c.fail(c.dest.addr, err)
 		return
 	}

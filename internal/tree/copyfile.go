@@ -15,6 +15,7 @@ import (
 	"nobodd/internal/addr"
 	"nobodd/internal/fat"
 	"nobodd/internal/hostfs"
+	"nobodd/internal/image"
 )
 
 // copy plans the copy of src to dst, where di is (nil: nothing).
@@ -25,7 +26,7 @@ func (c *copier) copy(src place, fi fs.FileInfo, dst place, di fs.FileInfo) {
 	case fi.IsDir():
 		c.dir(src, fi, dst, di)
 	case !fi.Mode().IsRegular():
-		c.fail(src.addr, fmt.Errorf("is a %s, not a file or directory", hostfs.Kind(fi.Mode())))
+		c.fail(src.addr, fmt.Errorf("is a %s, not a file or directory (- is standard input)", hostfs.Kind(fi.Mode())))
 	default:
 		c.file(src, fi, dst, di)
 	}
@@ -42,7 +43,11 @@ func (c *copier) file(src place, fi fs.FileInfo, dst place, di fs.FileInfo) {
 	case c.opt.Update && di != nil && !di.IsDir() && !c.newer(src, fi, dst, di):
 		return
 	}
-	if err := c.refuses(dst, di, src.addr); err != nil {
+	err := c.refuses(dst, di, src.addr)
+	if err == nil {
+		err = slip(dst, di, func() bool { return src.holdsDisk(fi.Size()) })
+	}
+	if err != nil {
 		c.fail(dst.addr, err)
 		return
 	}
@@ -78,6 +83,30 @@ func (c *copier) refuses(dst place, di fs.FileInfo, from addr.Addr) error {
 		return errors.New("is read by this very command")
 	}
 	return nil
+}
+
+// slip refuses to write a file over a block device of this machine, and over a disk image unless
+// the source is one too: whoever meant a place in it would lose all of it.
+func slip(dst place, di fs.FileInfo, isDisk func() bool) error {
+	switch {
+	case dst.addr.Kind != addr.Local || di == nil:
+	case image.IsDevice(dst.name()):
+		return image.ErrIsDevice(dst.addr.Text)
+	case image.IsDisk(dst.name()) && !isDisk():
+		return image.ErrIsDisk(dst.addr.Text)
+	}
+	return nil
+}
+
+// holdsDisk reports whether the file at p, of size bytes, is a disk image.
+func (p place) holdsDisk(size int64) bool {
+	f, err := p.tree.Open(p.name())
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	r, ok := f.(io.ReaderAt)
+	return ok && image.HoldsDisk(r, size)
 }
 
 // readable says what keeps a source from being read, as far as that can be known

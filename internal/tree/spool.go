@@ -12,6 +12,7 @@ import (
 
 	"nobodd/internal/addr"
 	"nobodd/internal/fat"
+	"nobodd/internal/image"
 )
 
 // spoolMemory is how many bytes a Spool keeps in memory.
@@ -79,12 +80,22 @@ func (s *Spool) spill() error {
 }
 
 // Open returns a reader over all that was written so far.
-func (s *Spool) Open() io.Reader {
+func (s *Spool) Open() io.Reader { return s.reader() }
+
+func (s *Spool) reader() spoolReader {
 	if s.file != nil {
 		return io.NewSectionReader(s.file, 0, s.size)
 	}
 	return bytes.NewReader(s.buf.Bytes())
 }
+
+type spoolReader interface {
+	io.Reader
+	io.ReaderAt
+}
+
+// holdsDisk reports whether what was written is a disk image.
+func (s *Spool) holdsDisk() bool { return image.HoldsDisk(s.reader(), s.size) }
 
 // Close frees the temporary file.
 func (s *Spool) Close() error {
