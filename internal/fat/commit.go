@@ -11,9 +11,10 @@ type commit struct {
 	space *allocator
 	fat   *tableWriter
 	buf   []byte // copySize
-	dirty bool   // something was written since the last sync
-	freed bool   // files were freed in place
-	inUse bool   // someone else may write at the same time
+	out   gatherer
+	dirty bool // something was written since the last sync
+	freed bool // files were freed in place
+	inUse bool // someone else may write at the same time
 
 	copied, total int64 // bytes of files: written so far, and in all
 }
@@ -47,6 +48,7 @@ func (t *Tx) Commit() error {
 	defer t.v.forget()
 	defer t.tellSources()
 	c := &commit{Tx: t, fat: &tableWriter{geometry: t.v.geometry, dev: t.dev}, inUse: t.v.InUse()}
+	c.out = gatherer{geometry: t.v.geometry, writeAt: c.writeAt}
 	if err := c.prepareMoves(c.inUse); err != nil {
 		return err
 	}
@@ -242,7 +244,7 @@ func (c *commit) copyFiles() error {
 			n.top.err = n.err // all of what it is a part of stays where it is
 		}
 	}
-	return nil
+	return c.out.flush()
 }
 
 // copyFile writes the source of n into its clusters. An error of the source is kept in n.err.
@@ -283,7 +285,7 @@ func (w *runWriter) write(p []byte) error {
 	for len(p) > 0 {
 		left := int64(w.runs[0].n)*w.v.clusterSize - w.pos
 		q := p[:min(int64(len(p)), left)]
-		if err := w.writeAt(q, w.v.clusterOff(w.runs[0].start)+w.pos); err != nil {
+		if err := w.out.write(q, w.v.clusterOff(w.runs[0].start)+w.pos); err != nil {
 			return err
 		}
 		p = p[len(q):]

@@ -5,6 +5,7 @@ package fat_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"strings"
@@ -193,5 +194,28 @@ func ops(clu int) []op {
 		}},
 		{"remove everything", func(tx *fat.Tx) error { return tx.RemoveAll(".") },
 			func(tree map[string][]byte) { clear(tree) }},
+	}
+}
+
+// The data of many small files takes few writes, which touch nothing else.
+func TestFewWrites(t *testing.T) {
+	for _, name := range []string{"fat16", "fat16-s4", "fat32-4k"} {
+		img, tree := fixtureTree(t, name)
+		dev := testimg.NewCounter(testimg.Mem(img))
+		if err := change(dev, int64(len(img)), fat.TxOptions{}, func(tx *fat.Tx) error {
+			var errs []error
+			for i := range 30 {
+				file := fmt.Sprintf("EMPTYDIR/F%d", i)
+				tree[file] = pattern(i*7, byte(i))
+				errs = append(errs, tx.WriteFile(file, source(tree[file])))
+			}
+			return errors.Join(errs...)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		check(t, img, tree)
+		if dev.Writes > 16 {
+			t.Errorf("%s: %d writes for 30 files", name, dev.Writes)
+		}
 	}
 }
