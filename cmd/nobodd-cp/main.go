@@ -45,7 +45,7 @@ func app() *cli.App {
 }
 
 func run(c *cli.Context) error {
-	sources, dest, err := operands(c)
+	sources, dest, err := tool.SourcesAndDest(c)
 	if err != nil {
 		return err
 	}
@@ -61,28 +61,4 @@ func run(c *cli.Context) error {
 		NoSync:      c.Bool("no-sync"),
 		InPlace:     c.Bool("in-place"),
 	}, sources, dest)
-}
-
-// operands returns the sources and the destination.
-func operands(c *cli.Context) (sources []string, dest string, err error) {
-	args := c.Args().Slice()
-	into, exact := c.IsSet("target-directory"), c.Bool("no-target-directory")
-	switch {
-	case into && exact:
-		return nil, "", tool.Usagef("-t and -T exclude each other")
-	case len(args) == 0:
-		return nil, "", tool.Usagef("missing operand (try --help)")
-	case into:
-		sources, dest = args, c.String("target-directory")
-	case len(args) == 1:
-		return nil, "", tool.Usagef("missing destination operand after '%s' (try --help)", args[0])
-	case exact && len(args) > 2:
-		return nil, "", tool.Usagef("extra operand '%s'", args[2])
-	default:
-		sources, dest = args[:len(args)-1], args[len(args)-1]
-	}
-	if dest == "-" {
-		return nil, "", tool.Usagef("-: standard output is no destination (nobodd-cat writes to it)")
-	}
-	return sources, dest, nil
 }

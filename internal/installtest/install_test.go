@@ -16,7 +16,7 @@ import (
 	"nobodd/internal/testimg"
 )
 
-var commands = []string{"nobodd-cat", "nobodd-check", "nobodd-cp", "nobodd-ls", "nobodd-mkdir", "nobodd-resize", "nobodd-rm", "nobodd-tftpd", "nobodd-prep"}
+var commands = []string{"nobodd-cat", "nobodd-check", "nobodd-cp", "nobodd-ls", "nobodd-mkdir", "nobodd-mv", "nobodd-resize", "nobodd-rm", "nobodd-tftpd", "nobodd-prep"}
 
 // installed is all that make install puts in place: name and permissions.
 func installed(prefix string) map[string]fs.FileMode {

@@ -60,7 +60,7 @@ func Copy(env Env, opt CopyOptions, sources []string, dest string) (err error) {
 	}
 	failed := len(sources) - len(from)
 	from, unmatched := c.expand(from)
-	into, err := c.into(len(from)+unmatched+failed > 1)
+	into, err := c.dest.into(len(from)+unmatched+failed > 1, c.opt.IntoDir, c.opt.NoTargetDir)
 	if err != nil {
 		return errors.Join(append(c.errs, err)...)
 	}
@@ -94,7 +94,7 @@ func Write(env Env, opt CopyOptions, spool *Spool, dest string) (err error) {
 	if err := c.begin(to); err != nil {
 		return err
 	}
-	if c.destInfo != nil && c.destInfo.IsDir() {
+	if c.dest.info != nil && c.dest.info.IsDir() {
 		return failure(to, fat.ErrIsDir)
 	}
 	c.stdin(addr.Addr{Text: "-", Kind: addr.Std}, spool, false)
@@ -107,10 +107,8 @@ type copier struct {
 	opt    CopyOptions
 	images *images
 
-	dest     place
-	destInfo fs.FileInfo     // nil: there is none yet
-	above    map[string]bool // keys of the directories that hold dest
-	tx       Tx
+	dest target
+	tx   Tx
 
 	planned  map[string]bool // keys of what is to be written; true: a directory
 	reads    map[string]bool // with InPlace, keys of the files that are read
@@ -175,35 +173,43 @@ func (c *copier) begin(to addr.Addr) error {
 	}
 	c.images.want(to, image.Write)
 	c.images.open()
-	err := c.findDest(to)
+	dest, err := c.images.target(to)
+	c.dest = dest
 	if err == nil {
 		c.tx, err = c.dest.tree.Begin(fat.TxOptions{Force: c.opt.Force, NoSync: c.opt.NoSync, InPlace: c.opt.InPlace})
 	}
 	return failure(to, err)
 }
 
-// findDest finds dest and the directory that it is in, or that it is.
-func (c *copier) findDest(to addr.Addr) (err error) {
-	if c.dest, c.destInfo, err = c.images.find(to); err != nil {
-		return err
+// target is the destination of a command.
+type target struct {
+	place
+	info  fs.FileInfo     // nil: there is none yet
+	above map[string]bool // keys of the directories that hold it, and of itself if it is one
+}
+
+// target finds what to names and the directory that it is in, or that it is.
+func (ims *images) target(to addr.Addr) (t target, err error) {
+	if t.place, t.info, err = ims.find(to); err != nil {
+		return t, err
 	}
-	dir := c.dest
-	if c.destInfo == nil || !c.destInfo.IsDir() {
+	dir := t.place
+	if t.info == nil || !t.info.IsDir() {
 		dir.addr = dirOf(to)
 		fi, err := dir.tree.Stat(dir.name())
 		if err != nil {
-			return err
+			return t, err
 		}
 		if !fi.IsDir() {
-			return fat.ErrNotDir
+			return t, fat.ErrNotDir
 		}
 		dir.key = dir.tree.Key("", "", fi)
 	}
-	if c.destInfo == nil {
-		c.dest.key = dir.tree.Key(dir.key, path.Base(c.dest.name()), nil)
+	if t.info == nil {
+		t.key = dir.tree.Key(dir.key, path.Base(t.name()), nil)
 	}
-	c.above, err = above(dir)
-	return err
+	t.above, err = above(dir)
+	return t, err
 }
 
 // dirOf returns the address of the directory that a is in.
@@ -231,20 +237,20 @@ func above(dir place) (map[string]bool, error) {
 	return keys, nil
 }
 
-// into reports whether the sources go into the directory dest rather than in its place.
-func (c *copier) into(several bool) (bool, error) {
-	isDir := c.destInfo != nil && c.destInfo.IsDir()
+// into reports whether the sources, several or one, go into the directory t rather than in its
+// place. intoDir (-t) requires a directory, noTargetDir (-T) never goes into one.
+func (t target) into(several, intoDir, noTargetDir bool) (bool, error) {
 	switch {
-	case c.opt.NoTargetDir:
+	case noTargetDir:
 		return false, nil
-	case isDir:
+	case t.info != nil && t.info.IsDir():
 		return true, nil
-	case !several && !c.opt.IntoDir:
+	case !several && !intoDir:
 		return false, nil
-	case c.destInfo == nil:
-		return false, failure(c.dest.addr, fs.ErrNotExist)
+	case t.info == nil:
+		return false, failure(t.addr, fs.ErrNotExist)
 	}
-	return false, failure(c.dest.addr, fat.ErrNotDir)
+	return false, failure(t.addr, fat.ErrNotDir)
 }
 
 // source plans the copy of one source.
@@ -265,7 +271,7 @@ func (c *copier) source(a addr.Addr, into bool) {
 	}
 	c.given[given] = true
 	if !into || base == "" {
-		c.copy(src, fi, c.dest, c.destInfo)
+		c.copy(src, fi, c.dest.place, c.dest.info)
 		return
 	}
 	dst, di, err := c.dest.child(base)
@@ -317,18 +323,18 @@ func (c *copier) stdin(a addr.Addr, spool *Spool, into bool) {
 		c.fail(a, fmt.Errorf("standard input needs the name of a file to write, not the directory %s", dir))
 		return
 	}
-	if c.keeps(c.dest, c.destInfo) || c.opt.Update && spool.olderThan(c.destInfo) {
+	if c.keeps(c.dest.place, c.dest.info) || c.opt.Update && spool.olderThan(c.dest.info) {
 		return
 	}
-	err := c.refuses(c.dest, c.destInfo, a)
+	err := c.refuses(c.dest.place, c.dest.info, a)
 	if err == nil {
-		err = slip(c.dest, c.destInfo, spool.holdsDisk)
+		err = slip(c.dest.place, c.dest.info, spool.holdsDisk)
 	}
 	if err != nil {
 		c.fail(c.dest.addr, err)
 		return
 	}
 	s := spool.source()
-	s.Done = c.done(a, c.dest)
-	c.write(c.dest, s)
+	s.Done = c.done(a, c.dest.place)
+	c.write(c.dest.place, s)
 }

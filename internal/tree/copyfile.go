@@ -231,7 +231,7 @@ func (c *copier) dir(src place, fi fs.FileInfo, dst place, di fs.FileInfo) {
 	case di != nil && !di.IsDir() || twice && !isDir:
 		c.fail(dst.addr, fmt.Errorf("cannot overwrite non-directory with directory %s", quote(src.addr.Text)))
 		return
-	case c.above[src.key] || slices.Contains(c.dstDirs, src.key):
+	case c.dest.above[src.key] || slices.Contains(c.dstDirs, src.key):
 		c.fail(src.addr, fmt.Errorf("cannot copy a directory into itself, %s", quote(dst.addr.Text)))
 		return
 	case slices.Contains(c.srcDirs, src.key):

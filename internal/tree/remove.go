@@ -83,7 +83,7 @@ func (r *remover) operand(e *edit, a addr.Addr) {
 
 func (r *remover) plan(e *edit, v *volumeEdit, a addr.Addr) error {
 	fi, err := image.Lookup(v.FS, a)
-	if err == nil && r.isGone(v, a.Name()) {
+	if err == nil && isGone(v, r.gone, a.Name()) {
 		fi, err = nil, fs.ErrNotExist
 	}
 	switch {
@@ -103,10 +103,10 @@ func (r *remover) plan(e *edit, v *volumeEdit, a addr.Addr) error {
 	return r.remove(v, a, fi)
 }
 
-// isGone reports whether name, or a directory above it, is planned to be removed.
-func (r *remover) isGone(v *volumeEdit, name string) bool {
+// isGone reports whether the key of name, or of a directory above it, is in gone.
+func isGone(v *volumeEdit, gone map[string]bool, name string) bool {
 	for ; name != "."; name = path.Dir(name) {
-		if fi, err := v.Stat(name); err == nil && r.gone[v.Key("", "", fi)] {
+		if fi, err := v.Stat(name); err == nil && gone[v.Key("", "", fi)] {
 			return true
 		}
 	}

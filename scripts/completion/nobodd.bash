@@ -80,4 +80,4 @@ _nobodd() {
 	esac
 }
 
-complete -F _nobodd nobodd-ls nobodd-cat nobodd-check nobodd-cp nobodd-rm nobodd-mkdir nobodd-resize nobodd-prep nobodd-tftpd
+complete -F _nobodd nobodd-ls nobodd-cat nobodd-check nobodd-cp nobodd-mv nobodd-rm nobodd-mkdir nobodd-resize nobodd-prep nobodd-tftpd

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package tree
+
+import (
+	"bytes"
+	"maps"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestMove(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		opt     MoveOptions
+		sources []string
+		dest    string
+		moved   map[string]string // new name by old name; what is replaced is there no more
+		out     string
+		wantErr string
+	}{
+		{
+			name:    "a new name",
+			opt:     MoveOptions{Verbose: true},
+			sources: []string{"vol.img:/CONFIG.TXT"},
+			dest:    "vol.img:0:/A new one",
+			moved:   map[string]string{"config.txt": "A new one"},
+			out:     "'vol.img:/CONFIG.TXT' -> 'vol.img:0:/A new one'\n",
+		},
+		{
+			name:    "into a directory, under the names that the entries have",
+			opt:     MoveOptions{Verbose: true},
+			sources: []string{"vol.img:/ALONGE~1.TEX", "vol.img:/OVERLAYS/DEEP/"},
+			dest:    "vol.img:/emptydir",
+			moved:   map[string]string{"A longer name.text": "EMPTYDIR/A longer name.text", "overlays/deep/": "EMPTYDIR/deep/"},
+			out: "'vol.img:/ALONGE~1.TEX' -> 'vol.img:/emptydir/A longer name.text'\n" +
+				"'vol.img:/OVERLAYS/DEEP' -> 'vol.img:/emptydir/deep'\n",
+		},
+		{
+			name:    "over a file",
+			sources: []string{"vol.img:/fragmented.bin"},
+			dest:    "vol.img:/CONFIG.TXT",
+			moved:   map[string]string{"fragmented.bin": "config.txt"},
+		},
+		{
+			name:    "over an empty directory",
+			opt:     MoveOptions{NoTargetDir: true},
+			sources: []string{"vol.img:/overlays"},
+			dest:    "vol.img:/emptydir",
+			moved:   map[string]string{"overlays/": "EMPTYDIR/"},
+		},
+		{
+			name:    "another spelling of a directory",
+			sources: []string{"vol.img:/overlays"},
+			dest:    "vol.img:/Overlays",
+			moved:   map[string]string{"overlays/": "Overlays/"},
+		},
+		{
+			name:    "another spelling of one of several is no spelling",
+			sources: []string{"vol.img:/config.txt", "vol.img:/overlays"},
+			dest:    "vol.img:/OVERLAYS",
+			moved:   map[string]string{"config.txt": "overlays/config.txt"},
+			wantErr: "vol.img:/overlays: cannot move a directory into itself, 'vol.img:/OVERLAYS/overlays'",
+		},
+		{
+			name:    "nothing is replaced",
+			opt:     MoveOptions{NoClobber: true, Verbose: true},
+			sources: []string{"vol.img:/README.TXT"},
+			dest:    "vol.img:/config.txt",
+		},
+		{
+			name:    "two sources of one name",
+			sources: []string{"vol.img:/overlays/deep/nested.cfg", "vol.img:/overlays/deep/NESTED.CFG", "vol.img:/config.txt"},
+			dest:    "vol.img:/EMPTYDIR",
+			moved:   map[string]string{"overlays/deep/nested.cfg": "EMPTYDIR/nested.cfg", "config.txt": "EMPTYDIR/config.txt"},
+			wantErr: "vol.img:/overlays/deep/NESTED.CFG: no such file or directory",
+		},
+		{
+			name:    "elsewhere",
+			sources: []string{"here", "other.img:/x", "vol.img:/config.txt"},
+			dest:    "vol.img:/EMPTYDIR",
+			moved:   map[string]string{"config.txt": "EMPTYDIR/config.txt"},
+			wantErr: "here: not in the volume of 'vol.img:/EMPTYDIR'; copy it and remove it: " +
+				"nobodd-cp -rp 'here' 'vol.img:/EMPTYDIR' && rm -r 'here'\n" +
+				"other.img:/x: not in the volume of 'vol.img:/EMPTYDIR'; copy it and remove it: " +
+				"nobodd-cp -rp 'other.img:/x' 'vol.img:/EMPTYDIR' && nobodd-rm -r 'other.img:/x'",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inScene(t, "fat12", nil)
+			before := volumeTree(t)
+			want := movedTree(before, tt.moved)
+			env, out := testEnv("")
+			if got := messages(t, Move(env, tt.opt, tt.sources, tt.dest)); got != tt.wantErr {
+				t.Errorf("errors %q, want %q", got, tt.wantErr)
+			}
+			if out.String() != tt.out {
+				t.Errorf("printed %q, want %q", out, tt.out)
+			}
+			if got := volumeTree(t); !maps.Equal(got, want) {
+				t.Errorf("the volume holds %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// movedTree returns tree with moved, new names by old ones; a directory's name ends in a slash.
+func movedTree(tree files, moved map[string]string) files {
+	want := maps.Clone(tree)
+	for from := range moved {
+		for name := range tree {
+			if name == from || strings.HasSuffix(from, "/") && strings.HasPrefix(name, from) {
+				delete(want, name)
+			}
+		}
+	}
+	for from, to := range moved {
+		for name, text := range tree {
+			if sub, ok := strings.CutPrefix(name, from); ok {
+				want[to+sub] = text
+			}
+		}
+	}
+	return want
+}
+
+// A volume in use is refused once, even where nothing would be moved.
+func TestMoveInUse(t *testing.T) {
+	img := inScene(t, "dirty16", nil)
+	env, _ := testEnv("")
+	const want = "vol.img:/EMPTYDIR: file system is in use (or was not unmounted); --force writes all the same"
+	for _, opt := range []MoveOptions{{}, {NoClobber: true}} {
+		err := Move(env, opt, []string{"vol.img:/nothere", "vol.img:/config.txt"}, "vol.img:/EMPTYDIR")
+		if got := messages(t, err); got != want {
+			t.Errorf("errors %q, want %q", got, want)
+		}
+	}
+	now, err := os.ReadFile("vol.img")
+	if must(t, err); !bytes.Equal(now, img) {
+		t.Error("the volume was written to")
+	}
+}
