@@ -311,6 +311,9 @@ func (c *client) finish1(from uint16, blksize int) ([]byte, error) {
 	var data []byte
 	for want := from; ; want++ {
 		p := c.receive()
+		for p.op == opData && p.arg == want-1 { // again, since this client is slow
+			p = c.receive()
+		}
 		if p.op == opError {
 			return data, fmt.Errorf("%v", p)
 		}

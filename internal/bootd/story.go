@@ -141,10 +141,10 @@ func (b *story) log(log *slog.Logger) {
 
 // teller writes the line for each request, and the stories when their time has come.
 type teller struct {
-	log   *slog.Logger
-	after time.Duration // see quiet
+	log *slog.Logger
 
 	mu      sync.Mutex
+	after   time.Duration // see quiet
 	stories stories
 	timer   *time.Timer // nil while no board is quiet
 }

@@ -228,12 +228,19 @@ func TestTeller(t *testing.T) {
 	})
 }
 
+// hurry has the stories told after a moment of quiet.
+func hurry(d *testServer) {
+	d.tell.mu.Lock()
+	defer d.tell.mu.Unlock()
+	d.tell.after = 200 * time.Millisecond
+}
+
 // TestStoryOfABoot: over the network. Who asks in vain, or with another's number, has none.
 func TestStoryOfABoot(t *testing.T) {
 	path, _ := ubuntu(t)
 	cfg := configured(t, "[tftp]\nlisten=127.0.0.1\nport=0\n[board:89025d75]\nimage="+path+"\n[board:1]\nimage="+path+"\nip=192.0.2.1\n")
 	d := start(t, cfg)
-	d.tell.after = 200 * time.Millisecond
+	hurry(d)
 	for _, name := range []string{"1/cmdline.txt", "2/cmdline.txt", "89025d75/vl805.sig", "89025d75/config.txt"} {
 		c := d.client(t)
 		c.send(c.server, rrq(name, "octet"))
@@ -250,7 +257,7 @@ func TestStoryOfABoot(t *testing.T) {
 func TestStoriesOfTheDefault(t *testing.T) {
 	path, _ := ubuntu(t)
 	d := start(t, configured(t, "[tftp]\nlisten=127.0.0.1\nport=0\n[board:default]\nimage="+path+"\n"))
-	d.tell.after = 200 * time.Millisecond
+	hurry(d)
 	for _, from := range []string{"127.0.0.1", "127.0.0.2"} {
 		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(from)})
 		if err != nil {
