@@ -101,7 +101,12 @@ func (c *choices) step(t *testing.T, tx *fat.Tx, m model) error {
 			continue
 		}
 		touched[key] = true
-		switch kind := c.n(8); kind {
+		switch kind := c.n(10); kind {
+		case 8, 9:
+			if len(touched) == 1 { // a Tx of its own
+				c.rename(t, tx, m, name, c.name(2))
+				return nil
+			}
 		case 0, 1:
 			if len(touched) == 1 { // a Tx of its own
 				return c.remove(t, tx, m, name, kind == 1)
@@ -148,6 +153,35 @@ func (c *choices) mkdir(t *testing.T, tx *fat.Tx, m model, name string) {
 	agree(t, "mkdir", name, err, ok)
 	if err == nil && old == "" {
 		m[full+"/"] = nil
+	}
+}
+
+func (c *choices) rename(t *testing.T, tx *fat.Tx, m model, name, to string) {
+	if c.n(3) == 0 {
+		to = c.existing(m)
+	}
+	err := tx.Rename(name, to, func(err error) {
+		if err != nil {
+			t.Errorf("rename %q to %q: %v", name, to, err)
+		}
+	})
+	from, target := strings.TrimSuffix(m.find(name), "/"), m.find(to)
+	full, ok := m.spell(to)
+	isDir := strings.HasSuffix(m.find(name), "/")
+	switch {
+	case from == "":
+		ok = false
+	case target == m.find(name): // another spelling
+	case target != "":
+		full = strings.TrimSuffix(target, "/")
+		ok = strings.HasSuffix(target, "/") == isDir && len(below(m, full)) == 1
+	}
+	if isDir && (full == from || strings.HasPrefix(full, from+"/")) && target != m.find(name) {
+		ok = false
+	}
+	agree(t, "rename "+name, to, err, ok)
+	if err == nil {
+		move{from: from, to: full}.want(m)
 	}
 }
 

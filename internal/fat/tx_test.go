@@ -633,33 +633,42 @@ func TestManyAlike(t *testing.T) {
 	}
 }
 
-// Where files share clusters, none is freed or written that another needs.
+// Where files share clusters, they are read as they are, and none is freed or written that another needs.
 func TestCrossLinked(t *testing.T) {
-	img, tree := fixtureTree(t, "fat16")
-	v := mustOpen(t, img)
-	entry := func(short string) []byte {
-		return img[bytes.Index(img, []byte(short)):][:32]
-	}
-	// README.TXT becomes another name for the clusters of fragmented.bin.
-	copy(entry("README  TXT")[26:32], entry("FRAGME~1BIN")[26:32])
-	tree["README.TXT"] = tree["fragmented.bin"]
-	got, err := readTree(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	diffTrees(t, got, tree)
-	for _, plan := range []func(tx *fat.Tx) error{
-		func(tx *fat.Tx) error { delete(tree, "fragmented.bin"); return tx.Remove("fragmented.bin") },
-		func(tx *fat.Tx) error {
-			tree["other"] = pattern(100000, 1)
-			return tx.WriteFile("other", source(tree["other"]))
-		},
-	} {
-		if err := change(testimg.Mem(img), int64(len(img)), fat.TxOptions{}, plan); err != nil {
-			t.Fatal(err)
-		}
-		if err := judge(testimg.Mem(img), tree, tree); err != nil { // what README.TXT had is lost
-			t.Error(err)
+	for _, name := range []string{"fragmented.bin", "README.TXT"} {
+		for what, plan := range map[string]func(tx *fat.Tx, tree map[string][]byte) error{
+			"removed": func(tx *fat.Tx, tree map[string][]byte) error { delete(tree, name); return tx.Remove(name) },
+			"replaced": func(tx *fat.Tx, tree map[string][]byte) error {
+				tree[name] = []byte("new")
+				return tx.WriteFile(name, source(tree[name]))
+			},
+			"moved": func(tx *fat.Tx, tree map[string][]byte) error {
+				move{from: name, to: "EMPTYDIR/x"}.want(tree)
+				return tx.Rename(name, "EMPTYDIR/x", nil)
+			},
+		} {
+			img, tree := fixtureTree(t, "fat16")
+			copy(image(img).entry(t, "README  TXT")[26:32], image(img).entry(t, "FRAGME~1BIN")[26:32])
+			tree["README.TXT"] = tree["fragmented.bin"]
+			got, err := readTree(mustOpen(t, img))
+			if err != nil {
+				t.Fatal(err)
+			}
+			diffTrees(t, got, tree)
+			for _, plan := range []func(tx *fat.Tx) error{
+				func(tx *fat.Tx) error { return plan(tx, tree) },
+				func(tx *fat.Tx) error {
+					tree["other"] = pattern(100000, 1)
+					return tx.WriteFile("other", source(tree["other"]))
+				},
+			} {
+				if err := change(testimg.Mem(img), int64(len(img)), fat.TxOptions{}, plan); err != nil {
+					t.Fatal(err)
+				}
+				if err := judge(testimg.Mem(img), tree, tree); err != nil {
+					t.Errorf("%s is %s: %v", name, what, err)
+				}
+			}
 		}
 	}
 }
