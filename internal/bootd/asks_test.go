@@ -298,6 +298,7 @@ func TestLimitsOfTheConfiguration(t *testing.T) {
 	c.reply(opError, 0, "enough\x00")
 	waitIdle(t, d)
 	d.Configure(configured(t, strings.Replace(text, "max-blksize=1000", "max-blksize=8", 1)))
+	c = d.client(t)
 	c.request("x", "octet", "blksize 1468")
 	c.want("OACK blksize=8")
 	if c.peer.Port() != port {

@@ -228,11 +228,14 @@ func TestTeller(t *testing.T) {
 	})
 }
 
-// hurry has the stories told after a moment of quiet.
-func hurry(d *testServer) {
+// tellNow has the stories told as if all boards had been quiet for long.
+func tellNow(t *testing.T, d *testServer) {
+	t.Helper()
+	waitIdle(t, d)
 	d.tell.mu.Lock()
-	defer d.tell.mu.Unlock()
-	d.tell.after = 200 * time.Millisecond
+	d.tell.after = 0
+	d.tell.mu.Unlock()
+	d.tell.tell()
 }
 
 // TestStoryOfABoot: over the network. Who asks in vain, or with another's number, has none.
@@ -240,12 +243,12 @@ func TestStoryOfABoot(t *testing.T) {
 	path, _ := ubuntu(t)
 	cfg := configured(t, "[tftp]\nlisten=127.0.0.1\nport=0\n[board:89025d75]\nimage="+path+"\n[board:1]\nimage="+path+"\nip=192.0.2.1\n")
 	d := start(t, cfg)
-	hurry(d)
 	for _, name := range []string{"1/cmdline.txt", "2/cmdline.txt", "89025d75/vl805.sig", "89025d75/config.txt"} {
 		c := d.client(t)
 		c.send(c.server, rrq(name, "octet"))
 		c.finish(512)
 	}
+	tellNow(t, d)
 	d.log.wait(t, 1, "89025d75: fetched 1 file, 498B in ")
 	d.log.wait(t, 1, "s; not there: vl805.sig client=127.0.0.1 board=89025d75 outcome=booted files=1 bytes=498 seconds=")
 	if n := strings.Count(d.log.text(), "fetched"); n != 1 {
@@ -257,7 +260,6 @@ func TestStoryOfABoot(t *testing.T) {
 func TestStoriesOfTheDefault(t *testing.T) {
 	path, _ := ubuntu(t)
 	d := start(t, configured(t, "[tftp]\nlisten=127.0.0.1\nport=0\n[board:default]\nimage="+path+"\n"))
-	hurry(d)
 	for _, from := range []string{"127.0.0.1", "127.0.0.2"} {
 		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(from)})
 		if err != nil {
@@ -268,6 +270,7 @@ func TestStoriesOfTheDefault(t *testing.T) {
 		c.send(c.server, rrq("config.txt", "octet"))
 		c.finish(512)
 	}
+	tellNow(t, d)
 	d.log.wait(t, 1, " client=127.0.0.1 board=default outcome=booted files=1 bytes=498 seconds=")
 	d.log.wait(t, 1, " client=127.0.0.2 board=default outcome=booted files=1 bytes=498 seconds=")
 }
