@@ -65,6 +65,9 @@ func openDamaged(t *testing.T, img []byte) {
 		t.Error("reading changed the volume")
 	}
 	err = change(disk, int64(len(disk)), fat.TxOptions{Force: true}, func(tx *fat.Tx) error {
+		tx.Rename("overlays/deep", "moved", nil)
+		tx.Rename("fragmented.bin", "Fragments.bin", nil)
+		tx.Rename("piece1.bin", "EMPTYDIR/piece", nil)
 		tx.RemoveAll("overlays")
 		tx.WriteFile("config.txt", source([]byte("replaced")))
 		tx.WriteFile("a new file", source([]byte("new")))
