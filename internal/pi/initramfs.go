@@ -59,8 +59,8 @@ type Initramfs struct {
 	Entries   int   // of all archives
 	Unpacked  int64 // bytes, of all archives
 	// Junk is the offset of bytes in the file that begin no archive, after at least one
-	// that does, and -1 if there are none. The kernel stops there, prints "Initramfs
-	// unpacking failed", and boots with what came before.
+	// that does, and -1 if there are none; inside a compressed archive it is about there.
+	// The kernel stops, prints "Initramfs unpacking failed", and boots with what came before.
 	Junk int64
 
 	Client  *Client  // the NBD client; nil if there is none

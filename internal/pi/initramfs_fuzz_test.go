@@ -40,7 +40,7 @@ func checkRead(t *testing.T, b []byte) {
 	}
 	in := c.in
 	c.names.facts(in)
-	if c.file.offset() > int64(len(b)) || in.Junk >= int64(len(b)) {
+	if c.file.offset() > int64(len(b)) || in.Junk > int64(len(b)) {
 		t.Errorf("%d bytes of %d read, junk at %d", c.file.offset(), len(b), in.Junk)
 	}
 	end := int64(0)
