@@ -28,7 +28,9 @@ func app() *cli.App {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "listen", Usage: "listen on `ADDRESS`, or systemd or stdin"},
 			&cli.StringFlag{Name: "port", Usage: "listen on this UDP `PORT`"},
-			&cli.StringSliceFlag{Name: "board", Usage: "add a board, or override the configuration's: `SERIAL,IMAGE[,PART[,IP]]`"},
+			&cli.StringSliceFlag{
+				Name: "board", Usage: "add a board, or override the configuration's: `SERIAL,IMAGE[,PART[,IP]]`",
+			},
 			&cli.StringFlag{Name: "config", Usage: "read this configuration `FILE` and no other"},
 			&cli.BoolFlag{Name: "check", Usage: "check the configuration and the images, and exit"},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "log probes and missing files too"},
