@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// Package tree reads, copies and removes over one small view of a directory tree, this
+// Package tree reads, copies, moves, makes and removes over one small view of a directory tree, this
 // machine's or a FAT volume's: what the commands do to the addresses they are given.
 //
 // The failure of an operand is an *addr.Error with the address as the user typed it,
