@@ -34,60 +34,65 @@ type server struct {
 	t      *testing.T
 	l      *Listener
 	ports  Ports
+	file   File
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	ended  chan ending
-
-	mu        sync.Mutex
-	file      File
-	transfers []*Transfer
+	all    sync.WaitGroup
 }
 
 func serve(t *testing.T, addr string, file File) *server {
 	t.Helper()
-	l, absent, err := Listen(netip.MustParseAddr(addr), 0)
-	if err != nil || absent {
-		t.Fatalf("Listen: %v, the address is absent: %v", err, absent)
-	}
-	s := &server{t: t, l: l, file: file, ended: make(chan ending, 1000)}
+	s := newServer(t, file)
+	s.start(addr)
+	return s
+}
+
+func newServer(t *testing.T, file File) *server {
+	s := &server{t: t, file: file, ended: make(chan ending, 1000)}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			r, err := l.Receive()
-			switch {
-			case errors.Is(err, net.ErrClosed):
-				return
-			case err != nil:
-				l.Refuse(r, &Refusal{CodeIllegal, err.Error()})
-			default:
-				all.Go(func() { s.transfer(r) })
-			}
-		}
-	})
 	t.Cleanup(func() {
 		s.cancel(errStop)
-		l.Close()
-		all.Wait()
+		s.l.Close()
+		s.all.Wait()
 	})
 	return s
 }
 
+// start listens and accepts in the network namespace of the caller.
+func (s *server) start(addr string) {
+	s.t.Helper()
+	l, absent, err := Listen(netip.MustParseAddr(addr), 0)
+	if err != nil || absent {
+		s.t.Fatalf("Listen: %v, the address is absent: %v", err, absent)
+	}
+	s.l = l
+	s.all.Go(s.accept)
+}
+
 var errStop = errors.New("the test is over")
 
-func (s *server) transfer(r *Request) {
-	t, err := s.l.Accept(r, s.ports)
-	if err != nil {
-		s.l.Refuse(r, &Refusal{CodeOther, err.Error()})
-		return
+func (s *server) accept() {
+	for {
+		r, err := s.l.Receive()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			s.l.Refuse(r, &Refusal{CodeIllegal, err.Error()})
+			continue
+		}
+		t, err := s.l.Accept(r, s.ports)
+		if err != nil {
+			s.l.Refuse(r, &Refusal{CodeOther, err.Error()})
+			continue
+		}
+		s.all.Go(func() {
+			defer t.Close()
+			p, err := t.Send(s.ctx, s.file)
+			s.ended <- ending{p, err}
+		})
 	}
-	defer t.Close()
-	s.mu.Lock()
-	s.transfers = append(s.transfers, t)
-	file := s.file
-	s.mu.Unlock()
-	p, err := t.Send(s.ctx, file)
-	s.ended <- ending{p, err}
 }
 
 // wantEnd waits for the end of a transfer.
