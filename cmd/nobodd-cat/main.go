@@ -6,6 +6,7 @@ package main
 
 import (
 	"io"
+	"os"
 
 	"github.com/urfave/cli/v2"
 
@@ -23,6 +24,7 @@ func app() *cli.App {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"},
 				Usage: "replace the file at `ADDRESS` once all input was read"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "show no progress on a terminal"},
 			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "write to a file system in use too"},
 			&cli.BoolFlag{Name: "no-sync", Usage: "leave it to the kernel when the data gets to the disk"},
 			&cli.BoolFlag{Name: "in-place", Usage: "free the old file first if the new one does not fit beside it"},
@@ -38,8 +40,12 @@ func run(c *cli.Context) error {
 	if len(operands) == 0 {
 		operands = []string{"-"}
 	}
+	env := tool.EnvOf(c)
+	if !c.IsSet("output") && tool.IsTerminal(os.Stdout) { // progress would stand between the lines
+		env = env.Quiet()
+	}
 	in := &input{
-		env:    tool.EnvOf(c),
+		env:    env,
 		report: func(err error) { tool.Report(c, err) },
 		direct: !c.IsSet("output"),
 	}

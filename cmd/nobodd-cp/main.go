@@ -34,6 +34,7 @@ func app() *cli.App {
 			&cli.BoolFlag{Name: "preserve", Aliases: []string{"p"}, Usage: "keep modification times"},
 			&cli.BoolFlag{Name: "archive", Aliases: []string{"a"}, Usage: "the same as -r -p"},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "print each copy"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "show no progress on a terminal"},
 			&cli.BoolFlag{Name: "force", Aliases: []string{"f"},
 				Usage: "write to a file system in use, and over write-protected files"},
 			&cli.BoolFlag{Name: "no-sync", Usage: "leave it to the kernel when to write to disk"},

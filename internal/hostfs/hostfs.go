@@ -85,6 +85,15 @@ func Dir(name string) string {
 	return "."
 }
 
+// Stored returns how many bytes of the file that fi describes take room, if it has holes; else 0.
+func Stored(fi fs.FileInfo) int64 {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok || st.Blocks*512 >= fi.Size() {
+		return 0
+	}
+	return max(st.Blocks*512, 1)
+}
+
 // Kind names what is neither a file nor a directory: "fifo".
 func Kind(m fs.FileMode) string {
 	switch {

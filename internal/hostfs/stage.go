@@ -86,10 +86,7 @@ func (t *Tx) stageFile(f *newFile) (failed, err error) {
 	if t.buf == nil {
 		t.buf = make([]byte, 1<<20)
 	}
-	failed, err = f.src.Copy(t.buf, func(p []byte) error {
-		_, err := w.Write(p)
-		return err
-	})
+	failed, err = copyFile(w, f.src, t.buf)
 	if failed != nil || err != nil {
 		return failed, err
 	}

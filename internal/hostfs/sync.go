@@ -3,6 +3,7 @@
 package hostfs
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -34,7 +35,7 @@ func (t *Tx) checkSpace() error {
 			}
 		}
 		block := max(all[dev].stat.Bsize, 1)
-		all[dev].need += (f.src.Size + block - 1) / block * block
+		all[dev].need += (cmp.Or(f.src.Stored, f.src.Size) + block - 1) / block * block
 	}
 	for _, fsys := range all {
 		if free := available(&fsys.stat); fsys.stat.Blocks > 0 && fsys.need > free {

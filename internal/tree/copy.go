@@ -116,6 +116,8 @@ type copier struct {
 	srcDirs  []string        // keys of the source directories around the present one
 	dstDirs  []string        // keys of what they are copied to
 	progress progress
+	total    int64         // bytes of all that is to be written
+	copied   func(n int64) // called as they are
 	errs     []error
 }
 
@@ -301,7 +303,10 @@ func (c *copier) commit() error {
 	if len(c.planned) == 0 {
 		return errors.Join(c.errs...)
 	}
+	copied, end := c.env.Progress(c.total)
+	c.copied = copied
 	err := c.tx.Commit()
+	end()
 	var none *fat.NoSpaceError
 	switch {
 	case err == nil:

@@ -184,6 +184,7 @@ func (c *copier) plan(src place, fi fs.FileInfo, dst place) fat.Source {
 	}
 	if src.addr.Kind == addr.Local { // the mode of an entry is no more than its read-only flag
 		s.Perm = fi.Mode().Perm()
+		s.Stored = hostfs.Stored(fi)
 	}
 	if c.opt.Preserve {
 		s.ModTime = fi.ModTime()
@@ -213,11 +214,13 @@ func copyLine(from addr.Addr, dst place) string {
 
 // write plans to write s to dst and reports whether it could.
 func (c *copier) write(dst place, s fat.Source) bool {
+	s.Copied = func(n int64) { c.copied(n) }
 	if err := c.tx.WriteFile(dst.name(), s); err != nil {
 		c.fail(dst.addr, err)
 		return false
 	}
 	c.planned[dst.key] = false
+	c.total += s.Size
 	return true
 }
 

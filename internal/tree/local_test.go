@@ -100,7 +100,10 @@ func (e fakeEnv) Stdin() io.Reader                { return e.stdin }
 func (e fakeEnv) Stdout() io.Writer               { return e.out }
 func (e fakeEnv) Waiting(image string) func()     { return e.waiting(image) }
 func (e fakeEnv) Warn(format string, args ...any) { fmt.Fprintf(e.out, format+"\n", args...) }
-func (fakeEnv) OnSignal(func()) (done func())     { return func() {} }
+func (fakeEnv) Progress(int64) (func(int64), func()) {
+	return func(int64) {}, func() {}
+}
+func (fakeEnv) OnSignal(func()) (done func()) { return func() {} }
 
 func testEnv(stdin string) (fakeEnv, *bytes.Buffer) {
 	out := &bytes.Buffer{}

@@ -23,9 +23,9 @@ const (
 func Read(env Env, a addr.Addr, w io.Writer) error {
 	switch {
 	case a.Kind == addr.Std:
-		return failure(a, pump(w, env.Stdin()))
+		return failure(a, pump(env, w, env.Stdin(), 0))
 	case a.Kind == addr.Local:
-		return failure(a, readLocal(a.Path, w))
+		return failure(a, readLocal(env, a.Path, w))
 	case !isPattern(a.Path):
 		return failure(a, readInside(env, a, w))
 	}
@@ -47,13 +47,17 @@ func matchesOf(env Env, a addr.Addr) ([]addr.Addr, error) {
 }
 
 // readLocal reads what is at path: a file, a fifo, a device.
-func readLocal(path string, w io.Writer) error {
+func readLocal(env Env, path string, w io.Writer) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return pump(w, f)
+	size := int64(0)
+	if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
+		size = fi.Size()
+	}
+	return pump(env, w, f, size)
 }
 
 func readInside(env Env, a addr.Addr, w io.Writer) error {
@@ -72,7 +76,7 @@ func readInside(env Env, a addr.Addr, w io.Writer) error {
 	}
 	defer f.Close()
 	if f.Size() > smallFile {
-		return pump(w, f)
+		return pump(env, w, f, f.Size())
 	}
 	data := make([]byte, f.Size())
 	if _, err := io.ReadFull(f, data); err != nil {
@@ -83,9 +87,24 @@ func readInside(env Env, a addr.Addr, w io.Writer) error {
 	return err
 }
 
-// pump copies r to w piece by piece, each of them as soon as it is there.
-func pump(w io.Writer, r io.Reader) error {
+// pump copies r to w piece by piece, each of them as soon as it is there. size is that of r, 0 if
+// nobody knows.
+func pump(env Env, w io.Writer, r io.Reader, size int64) error {
+	copied, end := env.Progress(size)
+	defer end()
 	onlyReader := struct{ io.Reader }{r} // the pieces of an io.WriterTo are smaller
-	_, err := io.CopyBuffer(w, onlyReader, make([]byte, pieceSize))
+	_, err := io.CopyBuffer(metered{w, copied}, onlyReader, make([]byte, pieceSize))
 	return err
+}
+
+// metered is a writer that says how much was written.
+type metered struct {
+	io.Writer
+	copied func(n int64)
+}
+
+func (m metered) Write(p []byte) (int, error) {
+	n, err := m.Writer.Write(p)
+	m.copied(int64(n))
+	return n, err
 }

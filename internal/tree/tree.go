@@ -49,8 +49,10 @@ type Tx interface {
 type Env interface {
 	Stdin() io.Reader
 	Stdout() io.Writer
-	Waiting(image string) func()        // returns what announces the wait for the lock of image
-	Warn(format string, args ...any)    // prints a line that is no error
+	Waiting(image string) func()     // returns what announces the wait for the lock of image
+	Warn(format string, args ...any) // prints a line that is no error
+	// Progress shows how much of total bytes (0: nobody knows) is done, until end.
+	Progress(total int64) (add func(n int64), end func())
 	OnSignal(tidy func()) (done func()) // has tidy called should a signal end the process before done
 }
 
