@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -433,6 +434,67 @@ func TestRenameReadFails(t *testing.T) {
 	delete(tree, "README.TXT")
 	if err := judge(testimg.Mem(img), tree, tree); err != nil {
 		t.Error(err)
+	}
+}
+
+// What needs something to be moved out of it stays where it is if that fails.
+func TestRenameNeeds(t *testing.T) {
+	img, tree := fixtureTree(t, "fat16")
+	dev := &badSector{Mem: testimg.Mem(img), off: int64(bytes.Index(img, tree["overlays/dwc2.dtbo"]))}
+	var told []error
+	note := func(err error) { told = append(told, err) }
+	if err := change(dev, int64(len(img)), fat.TxOptions{}, func(tx *fat.Tx) error {
+		return errors.Join(tx.Rename("overlays/dwc2.dtbo", "EMPTYDIR/x", note), tx.Rename("overlays", "EMPTYDIR/overlays", note))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 2 || !errors.Is(told[0], errBadSector) || !errors.Is(told[1], errBadSector) {
+		t.Errorf("done was told %v", told)
+	}
+	check(t, img, tree)
+}
+
+// A new name that needs more slots does not bring back what stands after the end of its directory, and leaves room
+// for what is made there in the same Tx.
+func TestRenamePastEnd(t *testing.T) {
+	img := image(testimg.Fixture(t, "fat16"))
+	plan := func(f func(tx *fat.Tx) error) {
+		t.Helper()
+		if err := change(testimg.Mem(img), int64(len(img)), fat.TxOptions{}, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plan(writeOp("", "EMPTYDIR/ONE.TXT", []byte("one")).plan)
+	one := bytes.Index(img, []byte("ONE     TXT"))
+	ghost := img[one+6*32:][:32]
+	copy(ghost, img[one:][:32])
+	copy(ghost, "GHOST   TXT")
+	was := bytes.Clone(img)
+	for _, tt := range []struct {
+		stale bool
+		more  []string
+	}{{true, nil}, {true, []string{"two"}}, {false, nil}, {false, []string{"two", "three and some more letters"}}} {
+		copy(img, was)
+		if !tt.stale {
+			clear(ghost)
+		}
+		plan(func(tx *fat.Tx) error {
+			errs := []error{tx.Rename("EMPTYDIR/ONE.TXT", "EMPTYDIR/"+longer, nil)}
+			for _, name := range tt.more {
+				errs = append(errs, tx.WriteFile("EMPTYDIR/"+name, source(nil)))
+			}
+			return errors.Join(errs...)
+		})
+		want := append([]string{longer}, tt.more...)
+		list, err := mustOpen(t, img).ReadDir("EMPTYDIR")
+		var got []string
+		for _, e := range list {
+			got = append(got, e.Name())
+		}
+		slices.Sort(want)
+		if r, cerr := fatcheck.Check(testimg.Mem(img), int64(len(img))); err != nil || !slices.Equal(got, want) || cerr != nil || !r.Clean() && !tt.stale {
+			t.Errorf("stale %v: %q, %v, want %q; %v, %v", tt.stale, got, err, want, r, cerr)
+		}
 	}
 }
 
