@@ -26,7 +26,8 @@ type volumeEdit struct {
 	root    addr.Addr
 	opt     fat.TxOptions
 	tx      *fat.Tx // nil until begin
-	changed bool    // something is planned
+	meter   meter
+	changed bool // something is planned
 	lines   []string
 	done    bool
 }
@@ -86,7 +87,8 @@ func (e *edit) volume(a addr.Addr) (*volumeEdit, error) {
 		}
 	}
 	a.Path = "/"
-	ve := &volumeEdit{volume: v, root: a, opt: e.opt}
+	ve := &volumeEdit{volume: v, root: a, opt: e.opt, meter: meter{env: e.env}}
+	ve.opt.Progress = ve.meter.show
 	e.volumes = append(e.volumes, ve)
 	return ve, nil
 }
@@ -109,11 +111,35 @@ func (e *edit) commit(v *volumeEdit) {
 	if !v.changed {
 		return
 	}
-	if err := v.tx.Commit(); err != nil {
+	err := v.tx.Commit()
+	v.meter.close()
+	if err != nil {
 		e.errs = append(e.errs, located(v.root, err))
 		return
 	}
 	v.done = true
+}
+
+// meter shows how much of the data that a move copies is copied, from the first piece on.
+type meter struct {
+	env  Env
+	add  func(n int64)
+	end  func()
+	done int64
+}
+
+func (m *meter) show(done, total int64) {
+	if m.add == nil {
+		m.add, m.end = m.env.Progress(total)
+	}
+	m.add(done - m.done)
+	m.done = done
+}
+
+func (m *meter) close() {
+	if m.end != nil {
+		m.end()
+	}
 }
 
 // print prints what was done, now that no lock is held: whoever reads it may want the lock.

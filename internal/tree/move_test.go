@@ -125,6 +125,34 @@ func movedTree(tree files, moved map[string]string) files {
 	return want
 }
 
+// meterEnv notes what is shown of the progress.
+type meterEnv struct {
+	fakeEnv
+	total, done, ended *int64
+}
+
+func (e meterEnv) Progress(total int64) (func(int64), func()) {
+	*e.total = total
+	return func(n int64) { *e.done += n }, func() { *e.ended++ }
+}
+
+// What is copied shows its progress, what is renamed in place has none.
+func TestMoveProgress(t *testing.T) {
+	inScene(t, "fat12", files{"new": strings.Repeat("new", 5000)})
+	fake, _ := testEnv("")
+	must(t, Copy(fake, CopyOptions{}, []string{"new"}, "vol.img:/new"))
+	var total, done, ended int64
+	env := meterEnv{fake, &total, &done, &ended}
+	must(t, Move(env, MoveOptions{}, []string{"vol.img:/new"}, "vol.img:/n"))
+	if total != 0 || ended != 0 {
+		t.Errorf("in place: %d bytes, ended %d times", total, ended)
+	}
+	must(t, Move(env, MoveOptions{}, []string{"vol.img:/n"}, "vol.img:/overlays"))
+	if total != 15000 || done != total || ended != 1 {
+		t.Errorf("%d of %d bytes, ended %d times", done, total, ended)
+	}
+}
+
 // A volume in use is refused once, even where nothing would be moved.
 func TestMoveInUse(t *testing.T) {
 	img := inScene(t, "dirty16", nil)
