@@ -112,7 +112,7 @@ func (c *chain) readArchive(format string) error {
 		return err
 	}
 	junk, err := c.readPacked(newInput(c.ctx, d))
-	d.Close() // first: some decoders read ahead
+	d.Close()
 	if junk {
 		c.in.Junk = c.file.offset()
 	}

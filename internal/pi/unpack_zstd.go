@@ -20,7 +20,9 @@ func newZstd(in *input) (io.ReadCloser, error) {
 	if window > maxWindow {
 		return nil, tooWide(window)
 	}
-	z, err := zstd.NewReader(frame, zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+	// Without goroutines: nothing reads on, or reports, past a Read of the decoder.
+	z, err := zstd.NewReader(frame, zstd.WithDecoderLowmem(true), zstd.WithDecoderConcurrency(1),
+		zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
 		return nil, err
 	}
