@@ -20,7 +20,7 @@ type commit struct {
 }
 
 // Commit makes the changes. The error is *NoSpaceError or a PathError of a directory without room (nothing
-// was written), or a device error. A source that failed is no error of Commit: its Done is told, its file is left
+// was written), or a device error. A source that failed, or a move of what cannot be read, is no error of Commit: its Done is told, its file is left
 // as it was, and the others are done.
 //
 // The writes, in their order, and what the volume holds after a cut:
@@ -29,8 +29,8 @@ type commit struct {
 //     deleted entries where a directory grows past its end marker; then the chains into the FATs. After a cut:
 //     the old state, with lost clusters or FATs that differ in them. Sync.
 //  2. linkGrown, where old directories grow: the links to their new clusters. Sync. After a cut: as before.
-//  3. makeEntries: the new and the replaced entries. Sync. After a cut: each file old or new, what is to be removed
-//     still there, and the clusters of the others lost.
+//  3. makeEntries: the renamed, the replaced and the new entries. Sync. After a cut: each file old or new, what is
+//     to be removed still there, and the clusters of the others lost.
 //  4. dropEntries: the deleted entries. Sync. After a cut: all that is new is there, each of the removed is there
 //     or not, and the clusters of the latter and of replaced files are lost.
 //  5. release: the clusters of what was removed or replaced are freed, and FSInfo is written. Sync. After a cut:
