@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -173,6 +174,9 @@ func testFiles(t *testing.T, src string) {
 	}
 }
 
+// sampleImage is an image of the sample configuration.
+var sampleImage = regexp.MustCompile(`/srv/images/\S+`)
+
 // The configuration that is installed is one that the daemon takes.
 func testConfiguration(t *testing.T, src string) {
 	root := t.TempDir()
@@ -186,7 +190,7 @@ func testConfiguration(t *testing.T, src string) {
 	var lines []string
 	for line := range strings.Lines(read(t, filepath.Join(conf, "nobodd.conf"))) {
 		if text := strings.TrimPrefix(line, "#"); strings.HasPrefix(text, "[") || strings.Contains(text, " = ") {
-			line = strings.Replace(text, "/srv/images/jammy.img", image, 1)
+			line = sampleImage.ReplaceAllLiteralString(text, image)
 		}
 		lines = append(lines, line)
 	}
@@ -273,6 +277,12 @@ func testDeb(t *testing.T, src string) {
 		t.Error("the package has no control files")
 	}
 
+	t.Run("Lintian", func(t *testing.T) {
+		testimg.NeedPeer(t, "lintian")
+		const not = "uses-no-compression-for-control-tarball,uses-no-compression-for-data-tarball" // the test's own doing
+		run(t, src, "lintian", "--allow-root", "--fail-on", "error,warning", "--suppress-tags", not, debs[0])
+	})
+
 	root := t.TempDir()
 	for _, dir := range []string{"var/lib/dpkg/info", "var/lib/dpkg/updates", "etc"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
@@ -286,7 +296,9 @@ func testDeb(t *testing.T, src string) {
 	}
 
 	dpkg("--install", debs[0])
-	want := map[string]fs.FileMode{"usr/share/doc/nobodd/copyright": 0o644}
+	want := map[string]fs.FileMode{
+		"usr/share/doc/nobodd/copyright": 0o644, "usr/share/doc/nobodd/changelog.gz": 0o644, "usr/share/lintian/overrides/nobodd": 0o644,
+	}
 	for name, mode := range installed("usr") {
 		if strings.Contains(name, "/man/") {
 			name += ".gz"
