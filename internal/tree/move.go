@@ -89,7 +89,7 @@ func (m *mover) elsewhere(a addr.Addr) error {
 		remove = "rm"
 	}
 	src := quote(a.Text)
-	return fmt.Errorf("not in the volume of %s; copy it and remove it: nobodd-cp %s %s %[1]s && %[4]s -r %[3]s",
+	return fmt.Errorf("not in the volume of %s; copy and remove it instead: nobodd-cp %s %s %[1]s && %[4]s -r %[3]s",
 		quote(m.to.Text), flags, src, remove)
 }
 

@@ -81,9 +81,9 @@ func TestMove(t *testing.T) {
 			sources: []string{"here", "other.img:/x", "vol.img:/config.txt"},
 			dest:    "vol.img:/EMPTYDIR",
 			moved:   map[string]string{"config.txt": "EMPTYDIR/config.txt"},
-			wantErr: "here: not in the volume of 'vol.img:/EMPTYDIR'; copy it and remove it: " +
+			wantErr: "here: not in the volume of 'vol.img:/EMPTYDIR'; copy and remove it instead: " +
 				"nobodd-cp -rp 'here' 'vol.img:/EMPTYDIR' && rm -r 'here'\n" +
-				"other.img:/x: not in the volume of 'vol.img:/EMPTYDIR'; copy it and remove it: " +
+				"other.img:/x: not in the volume of 'vol.img:/EMPTYDIR'; copy and remove it instead: " +
 				"nobodd-cp -rp 'other.img:/x' 'vol.img:/EMPTYDIR' && nobodd-rm -r 'other.img:/x'",
 		},
 	} {
