@@ -73,7 +73,7 @@ func Inherit(f *os.File) (*Listener, error) {
 
 func newListener(conn *net.UDPConn) (*Listener, error) {
 	l := &Listener{conn: conn, buf: make([]byte, maxRequest), oob: make([]byte, 256)}
-	if err := askForDetails(conn); err != nil {
+	if err := prepare(conn); err != nil {
 		conn.Close()
 		return nil, err
 	}
@@ -156,7 +156,7 @@ func (r *Request) dialFrom(port uint16) (*net.UDPConn, error) {
 	}
 	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
-		cerr := c.Control(func(fd uintptr) { err = fragment(int(fd), network) })
+		cerr := c.Control(func(fd uintptr) { err = fragment(int(fd)) })
 		return errors.Join(cerr, err)
 	}}
 	return d.DialUDP(context.Background(), network, netip.AddrPortFrom(from, port), r.Client)

@@ -36,12 +36,19 @@ func freeBind(_, _ string, c syscall.RawConn) error {
 	return errors.Join(cerr, err)
 }
 
-// fragment lets packets be fragmented on their way: none carries DF. ip(7), ipv6(7)
-func fragment(fd int, network string) error {
-	if network == "udp6" {
-		return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT)
+// both sets an option of a socket for IPv6 and for IPv4. On a socket of one family one of them fails.
+func both(fd, option6, value6, option4, value4 int) error {
+	err6 := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, option6, value6)
+	err4 := unix.SetsockoptInt(fd, unix.IPPROTO_IP, option4, value4)
+	if err6 != nil {
+		return err4
 	}
-	return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT)
+	return nil
+}
+
+// fragment lets packets be fragmented on their way: none carries DF. ip(7), ipv6(7)
+func fragment(fd int) error {
+	return both(fd, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT)
 }
 
 // receive and transmit read and write a packet by a system call that the Go scheduler is not told of:
@@ -62,13 +69,11 @@ func rawIO(call, fd uintptr, p []byte) (int, error) {
 	return int(n), nil
 }
 
-// askForDetails has the kernel say of each packet where it was sent to, and when it came.
-func askForDetails(conn *net.UDPConn) error {
+// prepare has the kernel say of each packet that comes where it was sent to, and when it came.
+func prepare(conn *net.UDPConn) error {
 	return control(conn, func(fd int) error {
-		err6 := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
-		err4 := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
-		if err4 != nil && err6 != nil { // one fails on a socket of one family
-			return err4
+		if err := errors.Join(fragment(fd), both(fd, unix.IPV6_RECVPKTINFO, 1, unix.IP_PKTINFO, 1)); err != nil {
+			return err
 		}
 		// The rest is worth having, and not needed.
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS_NEW, 1)

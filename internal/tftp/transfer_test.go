@@ -78,6 +78,8 @@ func (s *server) accept() {
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return
+		case errors.Is(err, ErrBroadcast):
+			continue
 		case err != nil:
 			s.l.Refuse(r, &Refusal{CodeIllegal, err.Error()})
 			continue
