@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # demo.sh: shows the whole story on this machine, with the commands in bin/: an OS image is
-# looked into and prepared, served to a make-believe Raspberry Pi 4, and changed while it is
+# looked into and prepared, served to a make-believe Raspberry Pi 4 and Pi 3, and changed while it is
 # being served. Needs Go and a POSIX shell. Leaves nothing behind.
 set -eu
 
@@ -48,7 +48,21 @@ want() {
 	cmp -s "$file" "$tmp/got" || fail "$* does not give what is in $file"
 }
 
+# same DIR IMAGE: the files in DIR must be those in the image.
+same() {
+	files=0
+	for file in "$1"/* "$1"/overlays/*; do
+		[ -f "$file" ] || continue
+		want "$file" nobodd-cat "$2:1:/${file#"$1"/}"
+		files=$((files + 1))
+	done
+	total=$((total + files))
+	echo "All $files files are byte for byte what nobodd-cat reads from $2."
+}
+
+total=0
 serial=89025d75
+serial3=0a1b2c3d
 (cd "$here/.." && go build -tags urfave_cli_no_docs -o "$tmp/demo" ./scripts/demo)
 demo=$tmp/demo
 cd "$tmp"
@@ -82,23 +96,32 @@ show nobodd-cp new/initrd.img jammy.img:1:/
 show nobodd-check -m pi4 jammy.img || fail 'nobodd-check refuses the mended image'
 
 echo
-echo '* The daemon serves that image to that board, as an ordinary user.'
+echo '* A second image, for a Pi 3, whose ROM does not say who it is: its section has its address.'
+show cp template.img pi3.img
+for file in bootcode.bin=fixup4.dat start.elf=start4.elf fixup.dat=fixup4.dat bcm2710-rpi-3-b.dtb=bcm2711-rpi-4-b.dtb kernel8.img=vmlinuz; do
+	nobodd-cp "template.img:1:/${file#*=}" "pi3.img:1:/${file%=*}" # stand-ins for what a Pi 3 loads
+done
+printf '[board:%s]\nimage = %s/pi3.img\nip = 127.0.0.3\n' "$serial3" "$tmp" >pi3.conf
+cat pi3.conf board.conf >boards.conf
+show cat pi3.conf
+
+echo
+echo '* The daemon serves these images to these boards, as an ordinary user.'
 port=$("$demo" port)
-printf '$ nobodd-tftpd --listen 127.0.0.1 --port %s --config board.conf &\n' "$port"
-nobodd-tftpd --listen 127.0.0.1 --port "$port" --config board.conf 2>log &
+printf '$ nobodd-tftpd --listen 127.0.0.1 --port %s --config boards.conf &\n' "$port"
+nobodd-tftpd --listen 127.0.0.1 --port "$port" --config boards.conf 2>log &
 daemon=$!
 "$demo" wait "127.0.0.1:$port"
 
 echo
 echo '* A Pi 4 boots: what its bootloader asks for, in its order.'
 "$demo" pi4 "127.0.0.1:$port" "$serial" first
-files=0
-for file in first/* first/overlays/*; do
-	[ -f "$file" ] || continue
-	want "$file" nobodd-cat "jammy.img:1:/${file#first/}"
-	files=$((files + 1))
-done
-echo "All $files files are byte for byte what nobodd-cat reads from the image."
+same first jammy.img
+
+echo
+echo '* A Pi 3 without an SD card boots beside it: bootcode.bin without a serial number, blocks of 512 bytes.'
+"$demo" pi3 "127.0.0.1:$port" "$serial3" third 127.0.0.3
+same third pi3.img
 
 echo
 echo '* The image changes while the daemon runs: what the next request gets.'
@@ -125,8 +148,8 @@ status=0
 wait "$daemon" || status=$?
 daemon=
 [ $status -eq 0 ] || fail "nobodd-tftpd ended with status $status"
-[ "$(grep -c "$serial" log)" -ge "$files" ] || fail 'the log lacks requests'
+[ "$(grep -c -e "$serial" -e "$serial3" log)" -ge "$total" ] || fail 'the log lacks requests'
 if grep -q panic log; then fail 'nobodd-tftpd panicked'; fi
 
 echo
-echo "Proved: a Pi 4 gets its $files boot files by TFTP straight out of an OS image, and what is changed inside the image is served at the next request, with no mount, no root and no restart."
+echo "Proved: a Pi 4 and a Pi 3 get their $total boot files by TFTP straight out of OS images, and what is changed inside an image is served at the next request, with no mount, no root and no restart."

@@ -9,6 +9,8 @@
 //	demo wait SERVER             waits until a TFTP server answers
 //	demo get SERVER NAME         fetches one file to standard output
 //	demo pi4 SERVER SERIAL DIR   fetches into DIR what a Pi 4 fetches, in its order
+//	demo pi3 SERVER SERIAL DIR ADDRESS
+//	                             the same for a Pi 3 without an SD card, which has ADDRESS
 //
 // SERVER is HOST:PORT.
 package main
@@ -46,14 +48,16 @@ func run(args []string) error {
 	case command == "wait" && len(args) == 1:
 		return wait(args[0])
 	case command == "get" && len(args) == 2:
-		data, err := client{server: args[0]}.get(args[1])
+		data, err := client{server: args[0], tsize: true, blksize: 1468}.get(args[1])
 		if err != nil {
 			return err
 		}
 		_, err = os.Stdout.Write(data)
 		return err
 	case command == "pi4" && len(args) == 3:
-		return boot(client{server: args[0]}, args[1], args[2])
+		return bootPi4(args[0], args[1], args[2])
+	case command == "pi3" && len(args) == 4:
+		return bootPi3(args[0], args[1], args[2], args[3])
 	}
 	return fmt.Errorf("%s: unknown command or wrong operands", command)
 }

@@ -13,22 +13,21 @@ import (
 	"time"
 )
 
-// blockSize is what a Pi 4 asks for.
-const blockSize = 1468
-
 // Opcodes of RFC 1350 and RFC 2347.
 const (
-	opRRQ   = 1
 	opData  = 3
 	opAck   = 4
 	opError = 5
 	opOAck  = 6
 )
 
-// client reads files as a Raspberry Pi's bootloader does: octet mode, tsize and blksize,
-// each request from a new port, the request repeated while nothing comes.
+// client reads files as a Raspberry Pi's bootloader does: octet mode, each request from a new port,
+// the request repeated while nothing comes.
 type client struct {
 	server   string
+	from     string        // its own address; "" for any
+	tsize    bool          // asks for the size
+	blksize  int           // asks for blocks of so many bytes; 0: takes 512
 	patience time.Duration // how long to wait for a packet before asking again; 0: 2 s
 }
 
@@ -46,12 +45,14 @@ func missing(err error) bool {
 	return errors.As(err, &e) && e.code == 1
 }
 
-// transfer is one request that was answered with an OACK.
+// transfer is one request that was answered.
 type transfer struct {
 	conn     *net.UDPConn
 	peer     net.Addr
 	patience time.Duration
-	size     int64
+	block    int    // bytes
+	size     int64  // of the file; -1 if the client did not ask
+	first    []byte // its first block, if it came without an OACK
 }
 
 // probe asks for a file, and breaks off when its size is known.
@@ -73,19 +74,19 @@ func (c client) get(name string) ([]byte, error) {
 	defer t.conn.Close()
 	var data []byte
 	for block := uint16(1); ; block++ {
-		part, err := t.block(block)
+		part, err := t.data(block)
 		if err != nil {
 			return nil, fmt.Errorf("%s: block %d: %w", name, block, err)
 		}
 		data = append(data, part...)
-		if len(part) < blockSize {
+		if len(part) < t.block {
 			break
 		}
 	}
-	if int64(len(data)) != t.size {
+	if t.size >= 0 && int64(len(data)) != t.size {
 		return nil, fmt.Errorf("%s: %d bytes came, %d were announced", name, len(data), t.size)
 	}
-	return data, t.send(packet(opAck, uint16(len(data)/blockSize+1), ""))
+	return data, t.send(packet(opAck, uint16(len(data)/t.block+1), ""))
 }
 
 // request sends a read request until it is answered.
@@ -94,41 +95,72 @@ func (c client) request(name string) (*transfer, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := net.ListenUDP("udp", nil)
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(c.from)})
 	if err != nil {
 		return nil, err
 	}
-	t := &transfer{conn: conn, peer: server, patience: c.patience}
+	t := &transfer{conn: conn, peer: server, patience: c.patience, block: 512, size: -1}
 	if t.patience == 0 {
 		t.patience = 2 * time.Second
 	}
-	rrq := append([]byte{0, opRRQ}, strings.Join([]string{name, "octet", "tsize", "0", "blksize", strconv.Itoa(blockSize), ""}, "\x00")...)
-	answer, err := t.ask(rrq, func(p []byte) bool { return p[1] == opOAck })
-	if err == nil {
-		t.size, err = options(answer[2:])
-	}
-	if err != nil {
+	if err := c.begin(t, name); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return t, nil
 }
 
-// options reads an OACK and demands both options that were asked for, and no other.
-func options(p []byte) (size int64, err error) {
-	fields := strings.Split(strings.TrimSuffix(string(p), "\x00"), "\x00")
-	got := map[string]string{}
-	for i := 0; i+1 < len(fields); i += 2 {
-		got[strings.ToLower(fields[i])] = fields[i+1]
+func (c client) begin(t *transfer, name string) error {
+	asked := map[string]string{}
+	rrq := "\x00\x01" + name + "\x00octet\x00"
+	if c.tsize {
+		asked["tsize"] = "0"
+		rrq += "tsize\x000\x00"
 	}
-	if len(got) != 2 || got["blksize"] != strconv.Itoa(blockSize) {
-		return 0, fmt.Errorf("unexpected options %q", fields)
+	if c.blksize > 0 {
+		asked["blksize"] = strconv.Itoa(c.blksize)
+		rrq += "blksize\x00" + asked["blksize"] + "\x00"
 	}
-	return strconv.ParseInt(got["tsize"], 10, 64)
+	answer, err := t.ask([]byte(rrq), func(p []byte) bool {
+		return p[1] == opOAck && len(asked) > 0 || p[1] == opData && len(asked) == 0 && binary.BigEndian.Uint16(p[2:]) == 1
+	})
+	switch {
+	case err != nil:
+		return err
+	case len(asked) > 0:
+		return t.agree(answer[2:], asked)
+	}
+	t.first = answer[4:]
+	return nil
 }
 
-// block acknowledges the block before n and waits for n.
-func (t *transfer) block(n uint16) ([]byte, error) {
+// agree reads an OACK and demands the options that were asked for, and no other.
+func (t *transfer) agree(p []byte, asked map[string]string) (err error) {
+	fields := strings.Split(strings.TrimSuffix(string(p), "\x00"), "\x00")
+	if len(fields) != 2*len(asked) {
+		return fmt.Errorf("unexpected options %q", fields)
+	}
+	for i := 0; i < len(fields); i += 2 {
+		switch name, value := strings.ToLower(fields[i]), fields[i+1]; {
+		case name == "tsize" && asked[name] != "":
+			t.size, err = strconv.ParseInt(value, 10, 64)
+		case name == "blksize" && asked[name] == value:
+			t.block, err = strconv.Atoi(value)
+		default:
+			err = fmt.Errorf("unexpected options %q", fields)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// data acknowledges the block before n and waits for n.
+func (t *transfer) data(n uint16) ([]byte, error) {
+	if first := t.first; first != nil && n == 1 {
+		return first, nil
+	}
 	p, err := t.ask(packet(opAck, n-1, ""), func(p []byte) bool {
 		return p[1] == opData && binary.BigEndian.Uint16(p[2:]) == n
 	})
@@ -158,7 +190,7 @@ func (t *transfer) receive(fits func([]byte) bool) ([]byte, error) {
 	if err := t.conn.SetReadDeadline(time.Now().Add(t.patience)); err != nil {
 		return nil, err
 	}
-	p := make([]byte, 4+blockSize+1)
+	p := make([]byte, 4+1468+1)
 	for {
 		n, from, err := t.conn.ReadFrom(p)
 		if err != nil {

@@ -22,9 +22,9 @@ const (
 	misses        // asks for what an OS image does not have
 )
 
-// sequence is what a Pi 4 asks for, below its serial number: first the bootloader in its
+// pi4 is what a Pi 4 asks for, below its serial number: first the bootloader in its
 // EEPROM, then start4.elf by what config.txt says.
-var sequence = []step{
+var pi4 = []step{
 	{"start4.elf", probes},
 	{"config.txt", reads},
 	{"vl805.sig", misses},
@@ -49,13 +49,48 @@ var sequence = []step{
 	{"vmlinuz", reads},
 }
 
-// boot plays the sequence and leaves each file read in dir.
-func boot(c client, serial, dir string) error {
+// pi3 is what bootcode.bin and then start.elf ask for on a Pi 3.
+var pi3 = []step{
+	{"start.elf", probes},
+	{"autoboot.txt", misses},
+	{"config.txt", reads},
+	{"recovery.elf", misses},
+	{"start.elf", reads},
+	{"fixup.dat", reads},
+	{"config.txt", reads},
+	{"dt-blob.bin", misses},
+	{"bootcfg.txt", misses},
+	{"bcm2710-rpi-3-b.dtb", reads},
+	{"overlays/overlay_map.dtb", reads},
+	{"overlays/dwc2.dtbo", reads},
+	{"cmdline.txt", reads},
+	{"kernel8.img", reads},
+	{"kernel7.img", misses},
+}
+
+// bootPi4 boots a Pi 4, which asks for large blocks.
+func bootPi4(server, serial, dir string) error {
+	return boot(client{server: server, tsize: true, blksize: 1468}, serial+"/", pi4, dir)
+}
+
+// bootPi3 boots a Pi 3 without an SD card at address. Its ROM knows no options and no serial number;
+// what that loads asks for sizes, and blocks stay small.
+func bootPi3(server, serial, dir, address string) error {
+	c := client{server: server, from: address}
+	if err := boot(c, "", []step{{"bootcode.bin", reads}}, dir); err != nil {
+		return err
+	}
+	c.tsize = true
+	return boot(c, serial+"/", pi3, dir)
+}
+
+// boot plays a sequence of requests and leaves each file read in dir.
+func boot(c client, prefix string, sequence []step, dir string) error {
 	start := time.Now()
 	var files, probed, missed int
 	var total int64
 	for _, s := range sequence {
-		name := serial + "/" + s.name
+		name := prefix + s.name
 		switch s.does {
 		case probes:
 			size, err := c.probe(name)
@@ -86,7 +121,7 @@ func boot(c client, serial, dir string) error {
 			fmt.Printf("  %-38s %8d bytes\n", name, len(data))
 		}
 	}
-	fmt.Printf("%d files read (%d bytes), %d probed, %d not there, in %.2f s\n",
+	fmt.Printf("files read: %d (%d bytes), probed: %d, not there: %d, in %.2f s\n",
 		files, total, probed, missed, time.Since(start).Seconds())
 	return nil
 }
