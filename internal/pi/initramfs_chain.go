@@ -10,7 +10,10 @@ import (
 	"io"
 )
 
-const inputSize = 128 << 10 // bytes of the buffer of an input
+const (
+	inputSize   = 128 << 10 // bytes of the buffer of an input
+	maxArchives = 100       // generators make up to four
+)
 
 // chain reads the archives of an initramfs one after another.
 type chain struct {
@@ -51,6 +54,9 @@ func (c *chain) read() error {
 			return nil
 		}
 		c.begin(format)
+		if len(c.in.Archives) > maxArchives {
+			return c.failure(unreadable("there are more archives before it than any initramfs has"))
+		}
 		err := c.readArchive(format)
 		c.archive.Packed = c.file.offset() - c.archive.Offset
 		if err != nil {

@@ -31,7 +31,12 @@ var hostile = map[string]func(t testing.TB) []byte{
 		return zstdOf(t, newc(file("f", noise(40<<20))), zstd.WithWindowSize(32<<20))
 	},
 	"xz that looks back 32 MiB": func(t testing.TB) []byte { return xzRaw(newc(file("f", noise(40<<20))), 32<<20) },
-	"lz4":                       func(t testing.TB) []byte { return lz4Of(newc(file("f", noise(20<<20)))) },
+	"two archives of xz, and two of zstd": func(t testing.TB) []byte {
+		whole := newc(file("f", noise(33<<20)))
+		a, b := xzRaw(whole, 32<<20), zstdRaw(whole, 32<<20)
+		return join(a, a, b, b)
+	},
+	"lz4": func(t testing.TB) []byte { return lz4Of(newc(file("f", noise(20<<20)))) },
 	"links": func(t testing.TB) []byte {
 		var links []entry
 		for i := range maxKept {

@@ -7,6 +7,7 @@ import (
 	"compress/bzip2"
 	"compress/gzip"
 	"io"
+	"runtime"
 )
 
 // The formats of an archive.
@@ -25,6 +26,13 @@ const (
 // take zstd windows of up to 128 MiB and any that xz asks for; initramfs-tools and dracut
 // make windows of up to 8 MiB by default.
 const maxWindow = 32 << 20
+
+// makeRoom frees the memory of the decoder before, where the next one needs much.
+func makeRoom(window int) {
+	if window > maxWindow/4 {
+		runtime.GC()
+	}
+}
 
 // magics tell the formats apart. Source: Linux, lib/decompress.c; the newer frame of lz4,
 // which no kernel knows, has a magic of its own.

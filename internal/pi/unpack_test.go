@@ -4,6 +4,7 @@ package pi
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -282,6 +283,11 @@ func TestUnread(t *testing.T) {
 			t.Errorf("%s: %+v", tt.name, in.Archives)
 		}
 	}
+	in, err := readInitramfs(bytes.Repeat(newc(), maxArchives+1))
+	const many = "the cpio archive at byte 12400: there are more archives before it than any initramfs has"
+	if d := (*UnreadError)(nil); !errors.As(err, &d) || err.Error() != many || len(in.Archives) != maxArchives+1 {
+		t.Errorf("many archives: %d, %v", len(in.Archives), err)
+	}
 	for name, in := range map[string][]byte{
 		"zstd": zstdRaw(whole, 32<<20), "xz": xzRaw(whole, 32<<20), "lzma": lzmaWindow(t, whole, 32<<20),
 	} {
@@ -328,6 +334,17 @@ func TestFixtures(t *testing.T) {
 		}
 		if !slices.Contains(in.Network.Programs, tt.programs) {
 			t.Errorf("%s: %q", tt.name, in.Network.Programs)
+		}
+	}
+}
+
+// Each block of xz may ask for memory anew, so their number is bounded by what they ask for.
+func TestManyBlocks(t *testing.T) {
+	blocks := xzRaw(newc(client), 32<<20)[xzHeaderSize:]
+	for before, want := range map[int]error{255 * maxWindow: nil, 255*maxWindow + 1: unreadable("it has too many small blocks")} {
+		z := &xzStream{in: newInput(context.Background(), bytes.NewReader(blocks)), windows: before}
+		if err := z.next(); err != want {
+			t.Errorf("after blocks of %d bytes in all: %v, want %v", before, err, want)
 		}
 	}
 }

@@ -19,9 +19,11 @@ func newLZMA(in *input) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, short(err)
 	}
-	if window := binary.LittleEndian.Uint32(head[1:]); window > maxWindow {
+	window := binary.LittleEndian.Uint32(head[1:])
+	if window > maxWindow {
 		return nil, tooWide(uint64(window))
 	}
+	makeRoom(int(window))
 	z, err := lzma.NewReader(in)
 	return io.NopCloser(z), err
 }
@@ -40,6 +42,7 @@ type xzStream struct {
 	block   io.Reader
 	start   int64 // of the data of the block, in the file
 	sum     uint32
+	windows int // bytes of memory that all blocks asked for, which takes time
 	done    bool
 }
 
@@ -102,6 +105,10 @@ func (z *xzStream) next() error {
 	if err != nil {
 		return err
 	}
+	if z.windows += window; z.windows > 256*maxWindow {
+		return unreadable("it has too many small blocks")
+	}
+	makeRoom(window)
 	z.start, z.sum = z.in.offset(), 0
 	z.block, err = lzma.Reader2Config{DictCap: window}.NewReader2(z.in)
 	return err

@@ -20,6 +20,7 @@ func newZstd(in *input) (io.ReadCloser, error) {
 	if window > maxWindow {
 		return nil, tooWide(window)
 	}
+	makeRoom(int(window))
 	// Without goroutines: nothing reads on, or reports, past a Read of the decoder.
 	z, err := zstd.NewReader(frame, zstd.WithDecoderLowmem(true), zstd.WithDecoderConcurrency(1),
 		zstd.WithDecoderMaxWindow(maxWindow))
