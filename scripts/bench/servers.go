@@ -25,6 +25,7 @@ import (
 // server is a TFTP server under load.
 type server struct {
 	name   string
+	args   []string
 	cmd    *exec.Cmd
 	group  string // the directory of its control group; "" if it has none
 	addr   netip.AddrPort
@@ -128,14 +129,27 @@ func (b *bench) start(p peer) (*server, error) {
 	if p.name == ourName {
 		s.prefix = serial + "/"
 	}
-	args := p.args(s.addr.Addr().String(), strconv.Itoa(int(s.addr.Port())))
-	s.cmd = exec.Command(args[0], args[1:]...)
-	s.cmd.Dir = b.tmp
+	s.args = p.args(s.addr.Addr().String(), strconv.Itoa(int(s.addr.Port())))
+	return s, s.run(b.tmp)
+}
+
+func (s *server) run(dir string) error {
+	s.cmd = exec.Command(s.args[0], s.args[1:]...)
+	s.cmd.Dir = dir
 	if err := s.cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
 	s.account()
-	return s, nil
+	return nil
+}
+
+// restart starts a server anew that may have died.
+func (s *server) restart() error {
+	s.stop()
+	if err := s.run(s.cmd.Dir); err != nil {
+		return err
+	}
+	return s.ready()
 }
 
 // ready waits until the server answers, for at most 5 seconds.

@@ -72,25 +72,20 @@ func (b *bench) runStage(st stage, all []*server) error {
 			servers = append(servers, s)
 		}
 	}
-	first := 0
-	if st.warmUp {
-		first = -1
-	}
-	for round := first; round < b.rounds; round++ {
-		for i := range servers {
-			// Which server goes first changes, so that none always has the warmer machine.
-			s := servers[(i+round+1)%len(servers)]
-			if err := s.load(st.load, round >= 0); err != nil {
-				return err
-			}
-		}
+	failed, err := b.takeTurns(st, servers)
+	if err != nil {
+		return err
 	}
 	ours := servers[0]
 	rate, work := ours.rate(), ours.work()
 	for _, s := range servers[1:] {
+		if err := failed[s.name]; err != nil {
+			b.rows = append(b.rows, row{what: st.String(), ours: format(rate, "MB/s"), peer: s.name, verdict: "the peer failed: " + err.Error()})
+			continue
+		}
 		b.against(st.String(), s.name, rate, s.rate(), -st.speed[s.name], "MB/s")
 		theirs := s.work()
-		if bar := st.work[s.name]; bar > 0 {
+		if bar := st.work[s.name]; bar > 0 && theirs > 0 {
 			b.against("  CPU time a GB", s.name, work, theirs, bar, "ms")
 		}
 	}
@@ -98,6 +93,36 @@ func (b *bench) runStage(st stage, all []*server) error {
 		b.atMost("  peak memory", ours.memory("VmHWM"), st.peak, "MiB")
 	}
 	return nil
+}
+
+// takeTurns loads the servers in turns. A peer that fails is left alone from then on; if ours does, that
+// is an error.
+func (b *bench) takeTurns(st stage, servers []*server) (failed map[string]error, err error) {
+	first := 0
+	if st.warmUp {
+		first = -1
+	}
+	failed = map[string]error{}
+	for round := first; round < b.rounds; round++ {
+		for i := range servers {
+			// Which server goes first changes, so that none always has the warmer machine.
+			s := servers[(i+round+1)%len(servers)]
+			if failed[s.name] != nil {
+				continue
+			}
+			if err := s.load(st.load, round >= 0); err != nil {
+				if s == servers[0] {
+					return nil, err
+				}
+				failed[s.name] = err
+				s.rates, s.gb, s.cpu = nil, 0, 0
+				if err := s.restart(); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return failed, nil
 }
 
 // String is the name of the stage in the table.
