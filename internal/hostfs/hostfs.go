@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"nobodd/internal/fat"
 )
 
@@ -41,6 +43,12 @@ func (FS) Open(name string) (fs.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// Readable returns the error that opening the file name would meet for its permissions. It takes
+// a third of the time of opening it.
+func Readable(name string) error {
+	return unix.Faccessat(unix.AT_FDCWD, name, unix.R_OK, unix.AT_EACCESS)
 }
 
 // Stat describes name, or what the symbolic link of that name leads to.

@@ -36,6 +36,11 @@ func Key(path string) string {
 	if err != nil {
 		return "path " + path
 	}
+	return KeyOf(fi)
+}
+
+// KeyOf is Key of the file or block device that fi, of package os, describes.
+func KeyOf(fi fs.FileInfo) string {
 	st := fi.Sys().(*syscall.Stat_t)
 	if isBlock(fi) {
 		return fmt.Sprintf("device %d", st.Rdev)

@@ -76,7 +76,7 @@ func (c *copier) refuses(dst place, di fs.FileInfo, from addr.Addr) error {
 		return fat.ErrNotDir
 	case twice:
 		return fmt.Errorf("will not overwrite just-created file with %s", quote(from.Text))
-	case c.images.holds(dst):
+	case c.images.holds(dst, di):
 		example := addr.Addr{Kind: addr.Inside, Image: dst.addr.Path, Part: 1, Path: "/"}
 		return fmt.Errorf("is an image of this command; a file in it has an address like %s", example)
 	case c.reads[dst.key]:
@@ -113,18 +113,21 @@ func (p place) holdsDisk(size int64) bool {
 // before: a damaged file must not be counted among those that need space.
 // Files of /proc that show no size are refused, too.
 func (c *copier) readable(src place, fi fs.FileInfo) error {
-	if c.images.holds(src) {
+	if c.images.holds(src, fi) {
 		return errors.New("is an image of this command")
 	}
 	if _, ok := c.planned[src.key]; ok {
 		return errors.New("is written by this very command")
+	}
+	if src.addr.Kind == addr.Local && fi.Size() > 0 {
+		return hostfs.Readable(src.name())
 	}
 	r, err := src.tree.Open(src.name())
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	if fi.Size() > 0 || src.addr.Kind != addr.Local {
+	if src.addr.Kind != addr.Local {
 		return nil
 	}
 	if n, _ := r.Read(make([]byte, 1)); n > 0 {

@@ -77,9 +77,9 @@ func (ims *images) close() error {
 	return errors.Join(errs...)
 }
 
-// holds reports whether p is one of the images.
-func (ims *images) holds(p place) bool {
-	return p.addr.Kind == addr.Local && len(ims.held) > 0 && ims.held[image.Key(p.name())] != nil
+// holds reports whether p, where fi is (nil: nothing), is one of the images.
+func (ims *images) holds(p place, fi fs.FileInfo) bool {
+	return p.addr.Kind == addr.Local && fi != nil && len(ims.held) > 0 && ims.held[image.KeyOf(fi)] != nil
 }
 
 // find returns the place that a names and what is there, nil if there is nothing. The
