@@ -415,9 +415,9 @@ func TestLogNames(t *testing.T) {
 	d.log.wait(t, 1, ` file="a\n89025d75: \x1b[31m\xff b" `)
 }
 
-// TestRealClients: tftp-hpa, atftp and curl get the same bytes.
+// TestRealClients: tftp-hpa, atftp, curl and busybox get the same bytes.
 func TestRealClients(t *testing.T) {
-	testimg.NeedPeer(t, "tftp", "atftp", "curl")
+	testimg.NeedPeer(t, "tftp", "atftp", "curl", "busybox")
 	path, tree := ubuntu(t)
 	cfg := board(path)
 	cfg.Listen = "::"
@@ -430,6 +430,10 @@ func TestRealClients(t *testing.T) {
 			"tftp -4 -m binary localhost PORT -c get FILE OUT",
 			"atftp -g -r FILE -l OUT 127.0.0.1 PORT",
 			"atftp --option tsize,0 --option blksize,1468 -g -r FILE -l OUT 127.0.0.1 PORT",
+			"atftp --option blksize,1468 --option windowsize,16 -g -r FILE -l OUT 127.0.0.1 PORT",
+			"atftp --option windowsize,4 --option timeout,3 -g -r FILE -l OUT ::1 PORT",
+			"busybox tftp -g -r FILE -l OUT 127.0.0.1 PORT",
+			"busybox tftp -b 1468 -g -r FILE -l OUT 127.0.0.1 PORT",
 			"curl -sS --max-time 20 -o OUT tftp://127.0.0.1:PORT/FILE",
 			"curl -sS --max-time 20 --tftp-blksize 1468 -o OUT tftp://[::1]:PORT//FILE",
 			"curl -sS --max-time 20 --tftp-no-options -o OUT tftp://127.0.0.1:PORT/FILE",

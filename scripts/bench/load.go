@@ -50,7 +50,6 @@ type loader struct {
 
 // run reads the file name from server and returns how long that took.
 func (l load) run(server netip.AddrPort, name string) (time.Duration, error) {
-	want := l.want
 	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return 0, err
@@ -73,38 +72,48 @@ func (l load) run(server netip.AddrPort, name string) (time.Duration, error) {
 			return 0, err
 		}
 	}
+	if err := l.serve(poll, clients, server); err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
+	}
+	return time.Since(start), nil
+}
+
+// serve goes on until all clients have their file. Those that have it are taken out of the map.
+func (l load) serve(poll int, clients map[int32]*loader, server netip.AddrPort) error {
 	events := make([]unix.EpollEvent, 256)
 	packet := make([]byte, 4+blockSize+1)
-	looked := start
-	for len(clients) > 0 {
+	start := time.Now()
+	for looked := start; len(clients) > 0; {
 		count, err := unix.EpollWait(poll, events, int(tick.Milliseconds()))
 		if err != nil && err != unix.EINTR {
-			return 0, err
+			return err
 		}
 		for _, e := range events[:max(0, count)] {
 			c := clients[e.Fd]
-			done, err := c.drain(packet, want)
+			done, err := c.drain(packet, l.want)
 			if err != nil {
-				return 0, fmt.Errorf("%s: after %d bytes: %w", name, c.off, err)
+				return fmt.Errorf("after %d bytes: %w", c.off, err)
 			}
 			if done {
 				unix.Close(c.fd)
 				delete(clients, e.Fd)
 			}
 		}
-		if now := time.Now(); now.Sub(looked) > tick {
-			looked = now
-			if now.Sub(start) > patience {
-				return 0, fmt.Errorf("%d of %d transfers of %s did not end", len(clients), l.clients, name)
-			}
-			for _, c := range clients {
-				if err := c.repeat(server, now); err != nil {
-					return 0, err
-				}
+		now := time.Now()
+		if now.Sub(looked) <= tick {
+			continue
+		}
+		looked = now
+		if now.Sub(start) > patience {
+			return fmt.Errorf("%d of %d transfers did not end", len(clients), l.clients)
+		}
+		for _, c := range clients {
+			if err := c.repeat(server, now); err != nil {
+				return err
 			}
 		}
 	}
-	return time.Since(start), nil
+	return nil
 }
 
 // ask opens a socket and sends the request.
