@@ -41,7 +41,8 @@ func Copy(env Env, opt CopyOptions, sources []string, dest string) (err error) {
 		return err
 	}
 	c := newCopier(env, opt)
-	from := c.parse(sources)
+	from, errs := parseAll(sources, nil)
+	c.errs = errs
 	spool := Spool{Dest: to}
 	defer spool.Close()
 	if len(from) == 1 && from[0].Kind == addr.Std && !opt.IntoDir {
@@ -138,19 +139,6 @@ func (c *copier) fail(a addr.Addr, err error) { c.errs = append(c.errs, failure(
 func (c *copier) close(err *error) {
 	*err = errors.Join(*err, c.images.close())
 	c.progress.print(c.env.Stdout())
-}
-
-func (c *copier) parse(sources []string) []addr.Addr {
-	var from []addr.Addr
-	for _, text := range sources {
-		a, err := Parse(text)
-		if err != nil {
-			c.errs = append(c.errs, err)
-			continue
-		}
-		from = append(from, a)
-	}
-	return from
 }
 
 // expand returns what the sources stand for, and how many of them for nothing.

@@ -23,7 +23,7 @@ type Entry struct {
 	Part *image.Partition // nil for a file or directory
 }
 
-// Size is the size in bytes; 0 for a directory of an image.
+// Size returns the size in bytes; 0 for a directory of an image.
 func (e *Entry) Size() int64 {
 	if e.Part != nil {
 		return e.Part.Size
@@ -31,7 +31,7 @@ func (e *Entry) Size() int64 {
 	return e.Info.Size()
 }
 
-// ModTime is the time of the last change, in UTC. A partition has none.
+// ModTime returns the time of the last change, in UTC. A partition has none.
 func (e *Entry) ModTime() time.Time {
 	if e.Part != nil {
 		return time.Time{}

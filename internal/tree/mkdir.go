@@ -25,19 +25,12 @@ type MkdirOptions struct {
 // Mkdir makes the directories that the operands name, addresses as the user typed them.
 // What concerns one of them only does not keep the others from being made.
 func Mkdir(env Env, opt MkdirOptions, operands []string) error {
-	var errs []error
-	var addrs []addr.Addr
-	for _, text := range operands {
-		a, err := Parse(text)
-		if err == nil && a.Kind != addr.Inside {
-			err = failure(a, errors.New("a path on this machine, where mkdir(1) makes directories"))
+	addrs, errs := parseAll(operands, func(a addr.Addr) error {
+		if a.Kind != addr.Inside {
+			return errors.New("a path on this machine, where mkdir(1) makes directories")
 		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		addrs = append(addrs, a)
-	}
+		return nil
+	})
 	m := &dirMaker{opt: opt, planned: map[string]bool{}}
 	err := editImages(env, fat.TxOptions{Force: opt.Force, NoSync: opt.NoSync}, addrs, m.operand)
 	return errors.Join(append(errs, err)...)

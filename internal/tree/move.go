@@ -33,7 +33,7 @@ func Move(env Env, opt MoveOptions, sources []string, dest string) error {
 		return err
 	}
 	m := &mover{opt: opt, to: to, several: len(sources) > 1, planned: map[string]bool{}, gone: map[string]bool{}}
-	from, errs := m.parse(sources)
+	from, errs := parseAll(sources, m.movable)
 	err = editImages(env, fat.TxOptions{Force: opt.Force, NoSync: opt.NoSync}, from, m.operand)
 	return errors.Join(append(errs, err)...)
 }
@@ -52,31 +52,21 @@ type mover struct {
 	gone    map[string]bool // keys of what is moved away
 }
 
-// parse returns the sources that are in the image of the destination, and what is wrong with
-// the others.
-func (m *mover) parse(sources []string) (from []addr.Addr, errs []error) {
-	for _, text := range sources {
-		a, err := Parse(text)
-		switch typed := path.Base(text); {
-		case err != nil:
-		case a.Kind == addr.Std:
-			err = failure(a, errors.New("standard input is nothing that can be moved"))
-		case a.Kind == addr.Local && m.to.Kind == addr.Local:
-			err = failure(a, errors.New("a path on this machine, which mv(1) moves"))
-		case a.Kind != m.to.Kind || image.Key(a.Image) != image.Key(m.to.Image):
-			err = failure(a, m.elsewhere(a))
-		case typed == "." || typed == "..":
-			err = failure(a, errors.New("refusing to move '.' or '..'"))
-		case a.Path == "/":
-			err = failure(a, errors.New("the root directory cannot be moved"))
-		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		from = append(from, a)
+// movable refuses a source that is not in the image of the destination, or never moves.
+func (m *mover) movable(a addr.Addr) error {
+	switch typed := path.Base(a.Text); {
+	case a.Kind == addr.Std:
+		return errors.New("standard input is nothing that can be moved")
+	case a.Kind == addr.Local && m.to.Kind == addr.Local:
+		return errors.New("a path on this machine, which mv(1) moves")
+	case a.Kind != m.to.Kind || image.Key(a.Image) != image.Key(m.to.Image):
+		return m.elsewhere(a)
+	case typed == "." || typed == "..":
+		return errors.New("refusing to move '.' or '..'")
+	case a.Path == "/":
+		return errors.New("the root directory cannot be moved")
 	}
-	return from, errs
+	return nil
 }
 
 // elsewhere says that a is in another volume than the destination, and what to do.

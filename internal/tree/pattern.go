@@ -14,8 +14,8 @@ import (
 )
 
 // expand returns the addresses that a, whose path in the volume v is a pattern, stands for, sorted
-// by their bytes. Beside an error of a damaged
-// directory there may be matches; fs.ErrNotExist says that there are none.
+// by their bytes. Beside an error of a damaged directory there may be matches; fs.ErrNotExist says
+// that there are none.
 //
 // A directory that is reached more than once, through the loops of a damaged image, is looked
 // through once for each element of the pattern: so the work is bounded by what the volume holds.

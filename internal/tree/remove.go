@@ -26,19 +26,7 @@ type RemoveOptions struct {
 // Remove removes the operands, addresses as the user typed them. What concerns one of
 // them only does not keep the others from being removed.
 func Remove(env Env, opt RemoveOptions, operands []string) error {
-	var errs []error
-	var addrs []addr.Addr
-	for _, text := range operands {
-		a, err := Parse(text)
-		if err == nil {
-			err = failure(a, removable(a, opt))
-		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		addrs = append(addrs, a)
-	}
+	addrs, errs := parseAll(operands, func(a addr.Addr) error { return removable(a, opt) })
 	r := &remover{opt: opt, gone: map[string]bool{}}
 	err := editImages(env, fat.TxOptions{Force: opt.Force, NoSync: opt.NoSync}, addrs, r.operand)
 	return errors.Join(append(errs, err)...)

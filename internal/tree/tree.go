@@ -103,6 +103,23 @@ func Parse(text string) (addr.Addr, error) {
 	return a, err
 }
 
+// parseAll reads the operands of a command. It returns the addresses that refuse, which may be
+// nil, says nothing against, and what is wrong with the others.
+func parseAll(operands []string, refuse func(addr.Addr) error) (addrs []addr.Addr, errs []error) {
+	for _, text := range operands {
+		a, err := Parse(text)
+		if err == nil && refuse != nil {
+			err = failure(a, refuse(a))
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		addrs = append(addrs, a)
+	}
+	return addrs, errs
+}
+
 // errInUse is fat.ErrInUse and the way out.
 var errInUse = fmt.Errorf("%w; --force writes all the same", fat.ErrInUse)
 
