@@ -26,7 +26,7 @@ type ReadAhead struct {
 }
 
 // ReadAhead returns r, a file of the image, read ahead in large pieces if the image is
-// read past the page cache. Close gives the memory for them back.
+// read past the page cache. Close frees the memory for them.
 func (im *Image) ReadAhead(r io.ReaderAt) *ReadAhead {
 	a := &ReadAhead{r: r}
 	if _, ok := im.st.(*uncached); ok {
@@ -66,7 +66,7 @@ func (a *ReadAhead) fill(off int64) error {
 	return err
 }
 
-// Close gives the memory back. The file stays open.
+// Close frees the memory. The file stays open.
 func (a *ReadAhead) Close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -85,7 +85,7 @@ type budget struct {
 var aheadMemory budget
 
 // minPiece is the size of a piece where the budget is spent: it does not count.
-const minPiece = 4096
+const minPiece = maxAlign
 
 // resize changes a buffer of old bytes to the largest that there is room for: a large piece
 // while a quarter of the memory is free, else a small one.

@@ -114,11 +114,13 @@ var bounces = sync.Pool{New: func() any {
 	return &buf
 }}
 
-// alignedBytes returns n bytes of memory with the largest alignment that O_DIRECT asks for.
+// maxAlign is the largest alignment that O_DIRECT asks for, in bytes: no file system wants more.
+const maxAlign = 4096
+
+// alignedBytes returns n bytes of memory that are aligned to maxAlign.
 func alignedBytes(n int) []byte {
-	const align = 4096
-	buf := make([]byte, n+align)
-	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(buf))) & (align - 1))
+	buf := make([]byte, n+maxAlign)
+	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(buf))) & (maxAlign - 1))
 	return buf[skip : skip+n : skip+n]
 }
 
@@ -167,5 +169,5 @@ func alignment(st Storage, o *openedFile) int64 {
 	if n := max(stat.Dio_mem_align, stat.Dio_offset_align); err == nil && n > 0 {
 		return int64(n)
 	}
-	return 4096 // the kernel does not say: no file system wants more
+	return maxAlign // the kernel does not say
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 // Package image opens images, files or block devices: locks them, reads their
-// partition table and opens the FAT volumes inside.
+// partition table, opens the FAT volumes inside, and changes their size.
 package image
 
 import (
@@ -85,7 +85,7 @@ func (im *Image) DirectRefused() bool {
 	return ok && u.refused.Load()
 }
 
-// Close closes the image, which gives up the lock.
+// Close closes the image, which releases the lock.
 func (im *Image) Close() error { return im.st.Close() }
 
 // Size returns the size of the image in bytes.

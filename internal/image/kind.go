@@ -132,9 +132,6 @@ func (im *Image) holds(p partition.Partition) string {
 	return k.name
 }
 
-// most is how many partitions an error names.
-const most = 20
-
 // notFAT is the error for partition p of t, which holds no FAT file system: what it holds,
 // and where the FAT file systems are.
 func (im *Image) notFAT(p partition.Partition, t *partition.Table) error {
@@ -144,7 +141,7 @@ func (im *Image) notFAT(p partition.Partition, t *partition.Table) error {
 	}
 	var nums []string
 	for _, q := range addressable(t) {
-		if _, err := im.open(q); holdsFAT(err) && len(nums) < most {
+		if _, err := im.open(q); holdsFAT(err) && len(nums) < partition.MaxNamed {
 			nums = append(nums, strconv.Itoa(q.Num))
 		}
 	}
@@ -159,7 +156,7 @@ func (im *Image) notFAT(p partition.Partition, t *partition.Table) error {
 func (im *Image) holdsInstead(t *partition.Table) error {
 	var held []string
 	for _, p := range addressable(t) {
-		if name := im.holds(p); name != "" && len(held) < most {
+		if name := im.holds(p); name != "" && len(held) < partition.MaxNamed {
 			held = append(held, fmt.Sprintf("%d: %s", p.Num, name))
 		}
 	}

@@ -73,7 +73,7 @@ func (im *Image) readLayout() (*layout, error) {
 		im.layout = &layout{table}
 		return im.layout, nil
 	}
-	if _, fatErr := fat.Open(im.section(0, im.size), im.size); fatErr == nil {
+	if _, fatErr := im.openBare(); fatErr == nil {
 		im.layout = &layout{}
 		return im.layout, nil
 	} else if !errors.Is(fatErr, fat.ErrNotFAT) {
@@ -144,7 +144,7 @@ func (im *Image) Partitions() ([]Partition, error) {
 		return nil, err
 	}
 	if l.table == nil {
-		v, err := fat.Open(im.section(0, im.size), im.size)
+		v, err := im.openBare()
 		if err != nil {
 			return nil, err
 		}
@@ -212,7 +212,7 @@ func (im *Image) Volume(num int) (*fat.FS, int, error) {
 	}
 	switch {
 	case l.table == nil && (num == addr.Boot || num == 0):
-		v, err := fat.Open(im.section(0, im.size), im.size)
+		v, err := im.openBare()
 		return v, 0, err
 	case l.table == nil:
 		return nil, 0, errBare(num)
@@ -278,6 +278,11 @@ func withDamage(err error, t *partition.Table) error {
 
 // errPastEnd says that a truncated image has nothing of a partition.
 var errPastEnd = errors.New("starts past the end of the image, which is truncated")
+
+// openBare opens the FAT volume that the whole image is.
+func (im *Image) openBare() (*fat.FS, error) {
+	return fat.Open(im.section(0, im.size), im.size)
+}
 
 // open opens the FAT volume of p, of which the image may hold only the beginning.
 func (im *Image) open(p partition.Partition) (*fat.FS, error) {

@@ -187,7 +187,8 @@ func readGPT(d io.ReaderAt, size, sector int64, place uint64) (*gpt, gptHeader, 
 
 func readArray(d io.ReaderAt, size, sector int64, h gptHeader) ([]byte, error) {
 	if h.arrayLBA() < 2 || h.arrayLBA() > uint64(size/sector) || h.arrayBytes() > size-int64(h.arrayLBA())*sector {
-		return nil, corrupt(int64(min(h.arrayLBA(), uint64(size/sector)))*sector, "the GPT entries are outside the disk")
+		off := int64(min(h.arrayLBA(), uint64(size/sector))) * sector
+		return nil, corrupt(off, "the GPT entries are outside the disk")
 	}
 	off := int64(h.arrayLBA()) * sector
 	array, err := readAt(d, off, h.arrayBytes())

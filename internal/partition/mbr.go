@@ -103,7 +103,8 @@ func readMBR(d io.ReaderAt, size, unit int64, mbr bootRecord) (*Table, error) {
 		if !e.used() || e.extended() && e.start() == 0 { // its first logical partition would be the table itself
 			continue
 		}
-		place := mbrPlace{num: i + 1, start: e.start(), count: e.count(), entry: entryRef{0, i, 0}, extended: e.extended()}
+		place := mbrPlace{num: i + 1, start: e.start(), count: e.count(), extended: e.extended()}
+		place.entry = entryRef{0, i, 0}
 		t.primaries = append(t.primaries, place)
 		if e.extended() {
 			chain := &ebrChain{d: d, size: size, unit: unit, container: place, next: 5 + len(logical)}

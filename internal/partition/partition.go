@@ -19,11 +19,13 @@ var le = binary.LittleEndian
 // Scheme is the kind of a partition table.
 type Scheme int
 
+// The schemes that are known.
 const (
 	MBR Scheme = iota + 1
 	GPT
 )
 
+// String returns the name of the scheme.
 func (s Scheme) String() string {
 	switch s {
 	case MBR:
@@ -150,12 +152,14 @@ func (t *Table) Find(num int) (Partition, bool) {
 	return Partition{}, false
 }
 
+// MaxNamed is how many partitions an error names.
+const MaxNamed = 20
+
 // Missing returns the error for partition num, which the table does not have.
 func (t *Table) Missing(num int) error {
-	const most = 20
 	var nums []string
 	for i, p := range t.Partitions {
-		if i == most {
+		if i == MaxNamed {
 			nums = append(nums, "...")
 			break
 		}

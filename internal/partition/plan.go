@@ -114,7 +114,8 @@ func (t *Table) sound(size, newSize int64) (cut []Partition, err error) {
 	parts := slices.SortedFunc(slices.Values(t.Partitions), byStart)
 	for i, p := range parts {
 		if i > 0 && p.Start < parts[i-1].End() && parts[i-1].Start > 0 {
-			return nil, fmt.Errorf("partitions %d and %d overlap: correct the table with sfdisk first", parts[i-1].Num, p.Num)
+			return nil, fmt.Errorf("partitions %d and %d overlap: correct the table with sfdisk first",
+				parts[i-1].Num, p.Num)
 		}
 		if p.End() <= size {
 			continue
