@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-// allocator gives out free clusters. It knows of them from a set in memory alone.
+// allocator hands out free clusters. It knows of them from a set in memory alone.
 type allocator struct {
 	used clusterSet // those that are no clusters, or are not there, are in it
 	free int64      // clusters not in used
@@ -17,7 +17,7 @@ type allocator struct {
 	hint [32]uint32
 }
 
-// newAllocator takes over used. What does not lie whole on what is there is not given out.
+// newAllocator takes over used. Clusters that are not there whole are not handed out.
 func (g *geometry) newAllocator(used clusterSet) *allocator {
 	a := &allocator{used: used}
 	used.add(0)
@@ -43,7 +43,7 @@ func (a *allocator) nextFree(c uint32) (uint32, bool) {
 	return 0, false
 }
 
-// length is the length of the free run from c on, but no more than most.
+// length returns the length of the free run from c on, but no more than most.
 func (a *allocator) length(c uint32, most int64) int64 {
 	for i := int(c / 64); i < len(a.used); i++ {
 		w := a.used[i]
@@ -58,8 +58,7 @@ func (a *allocator) length(c uint32, most int64) int64 {
 	return min(int64(len(a.used)*64)-int64(c), most)
 }
 
-// alloc takes n clusters, of which there must be so many: the first run that holds them all, else the
-// fewest runs.
+// alloc takes n free clusters, which there must be: the first run that holds them all, else the fewest runs.
 func (a *allocator) alloc(n int64) []run {
 	if n == 0 {
 		return nil

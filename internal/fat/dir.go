@@ -92,7 +92,7 @@ func (d *directory) makeIndex() {
 	}
 }
 
-// slotOff is where slot i of a directory that lies in xs stands on the volume, -1 outside of them.
+// slotOff returns the offset on the volume of slot i of a directory whose pieces are xs, -1 past their end.
 func slotOff(xs []extent, i int) int64 {
 	off := int64(i) * direntSize
 	for _, x := range xs {
@@ -164,7 +164,7 @@ type slot struct {
 	d   *dirent
 }
 
-// slots returns all slots of the directory that lies in xs, those after the end marker too. A slot is good until
+// slots returns all slots of the directory whose pieces are xs, those after the end marker too. A slot is good until
 // the next one. It ends with the first error, which is one of the device.
 func (v *FS) slots(xs []extent) iter.Seq2[slot, error] {
 	return func(yield func(slot, error) bool) {

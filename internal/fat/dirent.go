@@ -75,8 +75,8 @@ func (d *dirent) setCluster(c uint32, width int) {
 const createdStep = 10 * time.Millisecond
 
 func (d *dirent) setCreated(t time.Time) {
-	date, clock, tenths := encodeTime(t)
-	d[13] = tenths
+	date, clock, hundredths := encodeTime(t)
+	d[13] = hundredths
 	le.PutUint16(d[14:], clock)
 	le.PutUint16(d[16:], date)
 }
@@ -108,7 +108,7 @@ func decodeTime(date, clock uint16) time.Time {
 
 // encodeTime encodes t as a date, a time of day in steps of 2 seconds, and the hundredths of a second
 // beyond it. A time outside the years 1980 to 2107 becomes the nearest inside.
-func encodeTime(t time.Time) (date, clock uint16, tenths byte) {
+func encodeTime(t time.Time) (date, clock uint16, hundredths byte) {
 	t = t.UTC()
 	if t.Year() < 1980 {
 		t = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -96,7 +96,7 @@ func (d *txDir) shortNames() *shortNames {
 	return d.names
 }
 
-// setShort gives n its short name, and its long one unless the short one says it all.
+// setShort sets the short name of n, and the long one unless the short one says it all.
 func (n *node) setShort(names *shortNames) (err error) {
 	if n.named {
 		return nil

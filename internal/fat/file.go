@@ -90,7 +90,7 @@ func (f *File) Stat() (fs.FileInfo, error) {
 	return info{f.e}, nil
 }
 
-// Size is the size of the file in bytes.
+// Size returns the size of the file in bytes.
 func (f *File) Size() int64 { return int64(f.e.d.size()) }
 
 // Same reports whether g, opened later, is f as it was opened: the directory entry is the same in all but the

@@ -57,24 +57,24 @@ func (v *FS) forget() {
 	v.owners = map[int64]origin{}
 }
 
-// Width is the width of a FAT entry: 12, 16 or 32 bits.
+// Width returns the width of a FAT entry: 12, 16 or 32 bits.
 func (v *FS) Width() int { return v.width }
 
-// Size is the size in bytes that the boot sector says the volume has; less may be there.
+// Size returns the size in bytes that the boot sector says the volume has; less may be there.
 func (v *FS) Size() int64 { return v.total }
 
-// TimeStep is what the times of files are cut to: an entry counts them in 2 seconds.
+// TimeStep returns what the times of files are cut to: an entry counts them in 2 seconds.
 // Spec: Microsoft FAT 1.03, "Date and Time Formats".
 func (v *FS) TimeStep() time.Duration { return 2 * time.Second }
 
-// Free is the free space in bytes, of clusters that lie whole on what is there. It is counted in the FAT,
+// Free returns the free space in bytes, of clusters that lie whole on what is there. It is counted in the FAT,
 // which takes a read of all of it: FSInfo may be stale, and counts what is not there.
 func (v *FS) Free() (int64, error) {
 	n, err := v.table(v.r).free()
 	return n * v.clusterSize, err
 }
 
-// Label is the volume label: that of the root directory, else that of the boot sector, else "".
+// Label returns the volume label: that of the root directory, else that of the boot sector, else "".
 func (v *FS) Label() string {
 	if root, err := v.root(); err == nil && root.label != nil {
 		raw := root.label.rawName()
@@ -200,8 +200,8 @@ func (v *FS) Stat(name string) (fs.FileInfo, error) {
 	return info{e}, nil
 }
 
-// ReadDir lists the directory name, sorted by name. Damaged entries are listed too: opening them tells
-// what is wrong. If the directory itself is damaged, ReadDir returns the entries before the damage and an error.
+// ReadDir lists the directory name, sorted by name. Damaged entries are listed too: opening them
+// returns what is wrong. If the directory itself is damaged, ReadDir returns the entries before the damage and an error.
 func (v *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 	parent, e, err := v.lookup(name)
 	if err != nil {

@@ -66,6 +66,7 @@ func shortName(raw [11]byte) string {
 	return decodeShort(&d, false)
 }
 
+// decodePart decodes one part of a short name, or a label, without the spaces that pad it.
 func decodePart(raw []byte, lower bool) string {
 	var s strings.Builder
 	for _, b := range []byte(strings.TrimRight(string(raw), " ")) {

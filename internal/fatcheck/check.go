@@ -27,14 +27,14 @@ type Report struct {
 	Files, Dirs int   // the root directory is not counted
 	Dirty       bool  // the volume is marked as in use
 
-	// Damage has one line for each thing that no interrupted write may leave behind.
+	// Damage has one line for each thing that no interrupted write may leave.
 	Damage []string
 
 	// Left-overs of an interrupted write, harmless all of them.
 	LostClusters   int  // allocated, belonging to nothing
 	FreeCountWrong bool // FSInfo's count is not Free; false if it says "unknown"
-	HintWrong      bool // FSInfo's next-free hint lies outside the volume
-	CopiesDiffer   bool // FAT copies differ, but each gives the same tree
+	HintWrong      bool // FSInfo's next-free hint is outside the volume
+	CopiesDiffer   bool // FAT copies differ, but lead to the same tree
 }
 
 // Clean reports whether there is neither damage nor a left-over.
