@@ -90,7 +90,7 @@ func check(c *cli.Context, text string, models []*pi.Model, exports *exports) (r
 	return res, nil
 }
 
-// diskOf tells what there is around the boot partition. A damaged table or partition elsewhere
+// diskOf returns what there is around the boot partition. A damaged table or partition elsewhere
 // does not matter: what was found counts.
 func diskOf(im *image.Image) pi.Disk {
 	var d pi.Disk

@@ -43,7 +43,7 @@ type request struct {
 	path    string
 	hasSize bool
 	size    int64  // bytes; added to the present size if plus is set
-	plus    bool   //
+	plus    bool   // size has a plus sign
 	shrink  bool   // the image may become smaller
 	dryRun  bool   // nothing is changed
 	grow    string // number of the partition to extend, or last, root or ""
@@ -97,7 +97,8 @@ func parseSize(s string) (size int64, plus bool, err error) {
 func parseGrow(s string) (string, error) {
 	n, err := strconv.ParseUint(s, 10, 32)
 	if s != "last" && s != "root" && (err != nil || n < 1 || n > addr.MaxPart) {
-		return "", tool.Usagef("invalid partition '%s' for --grow (a number from 1 to %d, last or root)", s, addr.MaxPart)
+		return "", tool.Usagef("invalid partition '%s' for --grow (a number from 1 to %d, last or root)",
+			s, addr.MaxPart)
 	}
 	return s, nil
 }
@@ -117,7 +118,8 @@ func resize(c *cli.Context, r request) error {
 		return err
 	}
 	for _, p := range ch.plan.Cut {
-		tool.Note(c, "warning: %s: partition %d ends at byte %d, but the image had only %d: what was cut off reads as zeros",
+		tool.Note(c, "warning: %s: partition %d ends at byte %d, but the image had only %d: "+
+			"what was cut off reads as zeros",
 			r.path, p.Num, p.End(), ch.plan.OldSize)
 	}
 	if r.dryRun {

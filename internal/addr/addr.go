@@ -22,6 +22,7 @@ const (
 // Kind is the kind of what an address names.
 type Kind int
 
+// The kinds of addresses.
 const (
 	Local  Kind = iota // a path on this machine; Path is it
 	Inside             // a file or directory in a partition of Image
@@ -214,7 +215,7 @@ func joinText(text, name string) string {
 	return text + "/" + name
 }
 
-// Name is the path as the tree that it is in has it. Inside: as in io/fs, without the
+// Name returns the path as the tree that it is in has it. Inside: as in io/fs, without the
 // leading slash, "." for the root. Local: as typed.
 func (a Addr) Name() string {
 	switch {

@@ -73,7 +73,7 @@ func (FS) Key(dir, base string, fi fs.FileInfo) string {
 	return fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 }
 
-// TimeStep is 0: times are kept as they are.
+// TimeStep returns 0: times are kept as they are.
 func (FS) TimeStep() time.Duration { return 0 }
 
 // Begin starts a transaction.

@@ -45,7 +45,7 @@ func (t *Tx) checkSpace() error {
 	return nil
 }
 
-// available is the free space of a file system in bytes, for this user.
+// available returns the free space of a file system in bytes, for this user.
 func available(s *unix.Statfs_t) int64 {
 	if os.Geteuid() == 0 {
 		return int64(s.Bfree) * s.Bsize

@@ -33,19 +33,19 @@ func (e Env) Progress(total int64) (add func(n int64), end func()) {
 	return m.add, m.end
 }
 
-// Stdin is the standard input of the command.
+// Stdin returns the standard input of the command.
 func (e Env) Stdin() io.Reader { return e.c.App.Reader }
 
-// Stdout is the standard output of the command.
+// Stdout returns the standard output of the command.
 func (e Env) Stdout() io.Writer { return e.c.App.Writer }
 
-// Waiting returns Waiting of the command.
+// Waiting returns what says, once, that the command waits for the lock of image.
 func (e Env) Waiting(image string) func() { return Waiting(e.c, image) }
 
-// Warn prints a Note.
+// Warn prints a line on stderr that is no error; see Note.
 func (e Env) Warn(format string, args ...any) { Note(e.c, format, args...) }
 
-// OnSignal is OnSignal.
+// OnSignal has tidy called before a signal ends the process; see the function OnSignal.
 func (Env) OnSignal(tidy func()) (done func()) { return OnSignal(tidy) }
 
 // Waiting returns the function that says, once, that the command waits for the lock of

@@ -23,8 +23,8 @@ import (
 // Version is what --version prints. The Makefile reads it here.
 const Version = "0.1.0"
 
+// Exit statuses; 0 is that all went well.
 const (
-	ExitOK    = 0 // all went well
 	ExitFail  = 1 // something failed; the rest was still done
 	ExitUsage = 2 // wrong usage; nothing was done
 )
