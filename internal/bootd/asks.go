@@ -119,8 +119,8 @@ type strangers struct {
 	others int
 }
 
-// First reports whether a stranger is a new one to speak of. After maxStrangers it only counts requests.
-func (s *strangers) First(who string) bool {
+// isNew reports whether a stranger is a new one to speak of. After maxStrangers it only counts requests.
+func (s *strangers) isNew(who string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -136,15 +136,15 @@ func (s *strangers) First(who string) bool {
 	return true
 }
 
-// Others is the number of requests of strangers that came after maxStrangers were known.
-func (s *strangers) Others() int {
+// unknown returns the number of requests of strangers that came after maxStrangers were known.
+func (s *strangers) unknown() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.others
 }
 
-// Forget forgets them all.
-func (s *strangers) Forget() {
+// forget forgets them all.
+func (s *strangers) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.known, s.others = nil, 0

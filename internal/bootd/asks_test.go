@@ -192,16 +192,16 @@ func TestStrangers(t *testing.T) {
 	first := 0
 	for range 2 {
 		for i := range 3 * maxStrangers {
-			if s.First(fmt.Sprint(i)) {
+			if s.isNew(fmt.Sprint(i)) {
 				first++
 			}
 		}
 	}
-	if first != maxStrangers || s.Others() != 4*maxStrangers {
-		t.Errorf("%d were new and %d others, want %d and %d", first, s.Others(), maxStrangers, 4*maxStrangers)
+	if first != maxStrangers || s.unknown() != 4*maxStrangers {
+		t.Errorf("%d were new and %d others, want %d and %d", first, s.unknown(), maxStrangers, 4*maxStrangers)
 	}
-	s.Forget()
-	if !s.First("0") || s.First("0") || s.Others() != 0 {
+	s.forget()
+	if !s.isNew("0") || s.isNew("0") || s.unknown() != 0 {
 		t.Error("they were not forgotten")
 	}
 }

@@ -15,7 +15,7 @@ func (s *Server) find(cfg *config.Config, r *tftp.Request, e *event) (file, erro
 	ask, ok := resolve(cfg, client, name)
 	e.board, e.file = ask.who, ask.path
 	if !ok {
-		if key := cmp.Or(ask.who, client.String()); s.strange.First(key) {
+		if key := cmp.Or(ask.who, client.String()); s.strange.isNew(key) {
 			s.log.Warn(strange(cfg, client, ask.who, name))
 		}
 		return nil, errNotFound

@@ -4,7 +4,7 @@ package bootd
 
 import "nobodd/internal/tftp"
 
-// The ERROR packets that clients get. Their texts are fixed: they tell nothing of the server.
+// The ERROR packets that clients get. Their texts are fixed: they say nothing of the server.
 var (
 	errUnreadable = &tftp.Refusal{Code: tftp.CodeOther, Text: "cannot read file"}
 	errChanged    = &tftp.Refusal{Code: tftp.CodeOther, Text: "file changed"}

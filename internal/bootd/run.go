@@ -84,7 +84,7 @@ func (d *Daemon) watch(ctx context.Context, served <-chan error) error {
 }
 
 func (d *Daemon) status() status {
-	return status{len(d.cfg.Boards), d.server.Running(), d.server.strange.Others(), d.mistake}
+	return status{len(d.cfg.Boards), d.server.Running(), d.server.strange.unknown(), d.mistake}
 }
 
 // report logs what is wrong in a configuration that is used all the same.

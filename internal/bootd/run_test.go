@@ -156,7 +156,7 @@ func TestManager(t *testing.T) {
 	m.want(`RELOADING=1\nMONOTONIC_USEC=[0-9]+`)
 	m.want(`READY=1\nSTATUS=1 board, 0 transfers running; configuration: /\S+/nobodd\.conf:4: ip: "x" is not an IP address`)
 	for i := range maxStrangers + 7 {
-		r.server().strange.First(fmt.Sprint(i))
+		r.server().strange.isNew(fmt.Sprint(i))
 	}
 	m.want(`STATUS=1 board, 0 transfers running, 7 strangers after the first 1000; configuration: .*`)
 	r.set(more, nil)

@@ -55,7 +55,7 @@ func New(cfg *config.Config, log *slog.Logger) *Server {
 	return s
 }
 
-// openFile is the function of that name. It warns once of an image that cannot be read as it is to be.
+// openFile opens a file as the function openFile does. It warns once of an image that cannot be read as it is to be.
 func (s *Server) openFile(b config.Board, name string) (file, error) {
 	f, err := openFile(b, name)
 	if err != nil {
@@ -79,10 +79,10 @@ func (s *Server) Configure(cfg *config.Config) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cfg = cfg
-	s.strange.Forget()
+	s.strange.forget()
 }
 
-// Running is the number of transfers running.
+// Running returns the number of transfers running.
 func (s *Server) Running() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,7 +142,8 @@ func (s *Server) accept(r *tftp.Request, err error) {
 // refusalOf returns the answer to a packet that does not become a transfer; not ok if none is due.
 func refusalOf(err error) (why *tftp.Refusal, ok bool) {
 	switch {
-	case errors.Is(err, tftp.ErrNoRequest), errors.Is(err, tftp.ErrBroadcast), errors.Is(err, errRepeated), errors.Is(err, errStopping):
+	case errors.Is(err, tftp.ErrNoRequest), errors.Is(err, tftp.ErrBroadcast), errors.Is(err, errRepeated),
+		errors.Is(err, errStopping):
 		return nil, false
 	case errors.Is(err, tftp.ErrWrite):
 		return errReadOnly, true

@@ -37,7 +37,7 @@ type story struct {
 	files   int
 	bytes   int64
 	missing []string // names, each once
-	names   int      // bytes in missing
+	length  int      // of missing, in bytes
 	more    int      // requests for names that were not remembered
 }
 
@@ -81,11 +81,11 @@ func (s stories) ended(e *event, now time.Time) {
 func (b *story) miss(name string) {
 	switch {
 	case slices.Contains(b.missing, name):
-	case b.names+len(name) > maxMissing:
+	case b.length+len(name) > maxMissing:
 		b.more++
 	default:
 		b.missing = append(b.missing, name)
-		b.names += len(name)
+		b.length += len(name)
 	}
 }
 

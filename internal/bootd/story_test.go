@@ -160,8 +160,8 @@ func TestStoryNames(t *testing.T) {
 			}
 		}
 		b := s["1"]
-		if b.names > maxMissing {
-			t.Errorf("%d bytes of names are remembered", b.names)
+		if b.length > maxMissing {
+			t.Errorf("%d bytes of names are remembered", b.length)
 		}
 		log := newLogs(t)
 		b.log(slog.New(log))

@@ -11,6 +11,7 @@ import (
 	"slices"
 )
 
+// Values of Config.Listen that are no address, and what counts where no file says otherwise.
 const (
 	Stdin   = "stdin"   // Config.Listen: the socket on descriptor 0, from inetd
 	Systemd = "systemd" // Config.Listen: the socket that systemd passes
@@ -99,7 +100,7 @@ func (c *Config) Sorted() []Board {
 }
 
 // Keep puts back those boards of old, the configuration before c, that a mistake keeps out of c. A
-// word of their prefix that c gives to another board stays with that.
+// word of their prefix that is another board's in c stays with that.
 func (c *Config) Keep(old *Config) {
 	taken := map[string]bool{}
 	for _, b := range c.Boards {
