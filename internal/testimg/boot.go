@@ -35,7 +35,7 @@ func ARM64Image(version string, pages int) []byte {
 // Banner returns what an unpacked kernel holds of its version.
 func Banner(version string) string {
 	return "\x00%s version %s (%s)\x00Linux version of no kernel\x00Linux version " +
-		"" + version + " (build@host) #1 SMP\n\x00"
+		version + " (build@host) #1 SMP\n\x00"
 }
 
 // Gzip packs data.

@@ -80,7 +80,8 @@ var build = sync.OnceValues(func() (string, error) {
 	if built, err = os.MkdirTemp("", "nobodd-commands-"); err != nil {
 		return "", err
 	}
-	args := []string{"build", "-trimpath", "-buildvcs=false", "-tags", "urfave_cli_no_docs", "-ldflags", "-s -w", "-o", built + "/"}
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-tags", "urfave_cli_no_docs", "-ldflags", "-s -w",
+		"-o", built + "/"}
 	if os.Getenv("GOCOVERDIR") != "" {
 		args = append(args, "-cover", "-coverpkg=nobodd/...")
 	}

@@ -158,7 +158,7 @@ func (r *Recorder) Sync() error {
 	return nil
 }
 
-// Len is the number of writes and syncs recorded.
+// Len returns the number of writes and syncs recorded.
 func (r *Recorder) Len() int { return len(r.ops) }
 
 // After returns the state after the first n writes and syncs, all of them done in order.

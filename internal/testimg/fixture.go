@@ -32,7 +32,7 @@ func Names() []string {
 	return files
 }
 
-// Fixture returns the bytes of the named image. Each call gives bytes of its own.
+// Fixture returns the bytes of the named image. Each call returns bytes of its own.
 func Fixture(t testing.TB, name string) []byte {
 	t.Helper()
 	img, err := Bytes(name)

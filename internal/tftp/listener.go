@@ -80,7 +80,7 @@ func newListener(conn *net.UDPConn) (*Listener, error) {
 	return l, nil
 }
 
-// Addr is where the socket listens.
+// Addr returns where the socket listens.
 func (l *Listener) Addr() netip.AddrPort { return l.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
 
 // Close closes the socket; a Receive that waits ends. The transfers go on.

@@ -36,7 +36,7 @@ const (
 	maxBlockSize     = 65464
 )
 
-// Refusal is an ERROR packet for a client. Its text tells nothing of the server's insides.
+// Refusal is an ERROR packet for a client. Its text says nothing of the server's insides.
 type Refusal struct {
 	Code uint16
 	Text string

@@ -140,7 +140,7 @@ func (t *Transfer) largestBlock(most int) int {
 	if is6 {
 		level, option = unix.IPPROTO_IPV6, unix.IPV6_MTU
 	}
-	mtu := 0 // if the kernel does not tell
+	mtu := 0 // if the kernel does not know
 	_ = control(t.conn, func(fd int) (err error) {
 		mtu, err = unix.GetsockoptInt(fd, level, option)
 		return err

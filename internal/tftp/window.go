@@ -33,7 +33,8 @@ const bufferSize = 16 << 10
 // newWindow returns the window of a transfer, before its first packet. fileSize may be any number;
 // a buffer need not be larger than the file.
 func newWindow(p params, fileSize int64) *window {
-	w := &window{block: p.block, slot: headerSize + p.block, size: int64(p.window), oack: p.oack, first: 1, base: 1, ready: 1}
+	w := &window{block: p.block, slot: headerSize + p.block, size: int64(p.window), oack: p.oack}
+	w.first, w.base, w.ready = 1, 1, 1
 	if w.oack != nil {
 		w.base = 0
 	}
@@ -62,7 +63,7 @@ func (w *window) room() []byte {
 	}
 	kept := copy(w.buf, w.buf[w.at(w.base):w.at(w.ready)]) / w.slot
 	w.first = w.base
-	// Behind the room for their headers, so that put only ever moves blocks towards the front.
+	// After the room for their headers, so that put only ever moves blocks towards the front.
 	free := len(w.buf)/w.slot - kept
 	return w.buf[kept*w.slot+free*headerSize:]
 }
