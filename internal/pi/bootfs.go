@@ -68,7 +68,7 @@ func fileSize(fsys fs.FS, name string) int64 {
 // exists reports whether there is a file, which is no directory.
 func exists(fsys fs.FS, name string) bool { return fileSize(fsys, name) >= 0 }
 
-// firstOf returns the first of the names that exists behind prefix, "" if none does.
+// firstOf returns the first of the names that exists with prefix in front, "" if none does.
 func firstOf(fsys fs.FS, prefix string, names []string) string {
 	for _, name := range names {
 		if exists(fsys, prefix+name) {

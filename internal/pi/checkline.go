@@ -221,7 +221,7 @@ func (r *run) checkNew() {
 	f.do("boot the system and let it finish its upgrade, or remove new/ if it is not wanted")
 }
 
-// checkUse tells of a volume that a running board may be writing to.
+// checkUse reports a volume that a running board may be writing to.
 func (r *run) checkUse() {
 	if r.opt.Disk.InUse {
 		r.rep.add(Info, "use",

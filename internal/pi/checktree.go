@@ -96,7 +96,7 @@ func (r *run) checkOverlays() {
 	p := r.plan
 	dir := p.overlayDir()
 	var missing []string
-	var strayed bool // some are there behind os_prefix, where they are not looked for
+	var strayed bool // some are there below os_prefix, where they are not looked for
 	for _, o := range p.set.overlays {
 		if p.overlay(dir, o.value) != "" {
 			continue

@@ -183,7 +183,7 @@ func (c *chain) spend(n int64) error {
 	return nil
 }
 
-// report tells how far it is.
+// report reports how far it is.
 func (c *chain) report() {
 	if c.opt.Progress != nil && c.archive != nil {
 		c.opt.Progress(Progress{Format: c.archive.Format, Read: c.file.src.n})
@@ -232,7 +232,7 @@ func (in *input) skip(n int64) error {
 	return nil
 }
 
-// skipZeros passes over zeros, and tells spend, if there is one, how many. It returns
+// skipZeros passes over zeros, and calls spend, if there is one, with how many. It returns
 // io.EOF at the end.
 func (in *input) skipZeros(spend func(int64) error) error {
 	for {
@@ -257,7 +257,8 @@ func (in *input) skipZeros(spend func(int64) error) error {
 	}
 }
 
-// source is the reader below an input. It heeds a context and remembers what failed.
+// source is a reader that heeds a context and counts. It remembers what failed, so that this is kept
+// apart from what a decompressor above it says of its data.
 type source struct {
 	ctx  context.Context
 	r    io.Reader

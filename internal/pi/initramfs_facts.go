@@ -211,8 +211,10 @@ func builtin(body []byte) bool {
 	return false
 }
 
-// networkPrograms can give the board an address.
-var networkPrograms = []string{"ipconfig", "dhcpcd", "udhcpc", "dhclient", "NetworkManager", "systemd-networkd", "connmand"}
+// networkPrograms can get the board an address.
+var networkPrograms = []string{
+	"ipconfig", "dhcpcd", "udhcpc", "dhclient", "NetworkManager", "systemd-networkd", "connmand",
+}
 
 func (t tree) network() Network {
 	var net Network
@@ -224,8 +226,8 @@ func (t tree) network() Network {
 		return n != nil
 	})
 	// The order in which initramfs-tools' init reads them.
-	confs := []string{"conf/initramfs.conf"}
-	confs = append(confs, t.sorted(func(name string, n *node) bool { return strings.HasPrefix(name, "conf/conf.d/") })...)
+	parts := t.sorted(func(name string, n *node) bool { return strings.HasPrefix(name, "conf/conf.d/") })
+	confs := append([]string{"conf/initramfs.conf"}, parts...)
 	for _, name := range confs {
 		n, _ := t.file(name)
 		if n == nil {

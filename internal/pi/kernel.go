@@ -31,7 +31,7 @@ type Kernel struct {
 	NBD     bool   // the NBD driver is built in
 	Problem string // why the firmware cannot start it
 	Fix     string // what to do about Problem
-	Rule    RuleID // the rule behind Problem
+	Rule    RuleID // the rule that Problem goes by
 }
 
 // kernelFormat is a kind of file that is taken for a kernel by its first bytes.
@@ -109,7 +109,7 @@ func readKernelFile(ctx context.Context, fsys fs.FS, name string) (*Kernel, erro
 // ReadKernel finds out what kind of a kernel r is, reading it to the end where it is packed.
 // What is wrong with it is in its Problem; an error is one of r, or ctx's.
 func ReadKernel(ctx context.Context, r io.Reader) (*Kernel, error) {
-	src := &kernelSource{ctx: ctx, r: r}
+	src := &source{ctx: ctx, r: r}
 	k := &Kernel{}
 	err := k.read(src, true)
 	if src.err != nil {
@@ -119,25 +119,6 @@ func ReadKernel(ctx context.Context, r io.Reader) (*Kernel, error) {
 		k.Problem, k.Fix = err.Error(), fixCopy
 	}
 	return k, nil
-}
-
-// kernelSource keeps what went wrong below a decompressor apart from what it says of its data.
-type kernelSource struct {
-	ctx context.Context
-	r   io.Reader
-	err error
-}
-
-func (s *kernelSource) Read(p []byte) (int, error) {
-	if err := s.ctx.Err(); err != nil {
-		s.err = err
-		return 0, err
-	}
-	n, err := s.r.Read(p)
-	if err != nil && err != io.EOF {
-		s.err = err
-	}
-	return n, err
 }
 
 // read reads a kernel; packed says that it may be packed by gzip.

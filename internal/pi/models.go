@@ -81,7 +81,7 @@ var Models = []*Model{
 // otherModels are model filters of boards that are none of Models (rule filterModels).
 var otherModels = []string{"none", "pi0", "pi0w", "pi02", "pi1", "cm0", "cm1", "cm3+", "cm4s"}
 
-// ModelNames are the names of all models, in their order.
+// ModelNames returns the names of all models, in their order.
 func ModelNames() []string {
 	var names []string
 	for _, m := range Models {
@@ -104,7 +104,7 @@ func FindModel(name string) *Model {
 // nothing (rule arm64Default).
 func (m *Model) kernel64() bool { return m.gen != bootROM }
 
-// kernel is a file name that the firmware looks for, and the width it starts it in.
+// kernelName is a file name that the firmware looks for, and the width it starts it in.
 type kernelName struct {
 	name string
 	bits int

@@ -12,7 +12,7 @@ import "fmt"
 // Status is the outcome of one check.
 type Status int
 
-// Of these only Fail keeps a board from booting.
+// The outcomes. Of these only Fail keeps a board from booting.
 const (
 	OK Status = iota
 	Info
@@ -20,7 +20,7 @@ const (
 	Fail
 )
 
-// String is the status as it is printed; a failure is loud.
+// String returns the status as it is printed; a failure is loud.
 func (s Status) String() string {
 	return [...]string{"ok", "info", "warn", "FAIL"}[s]
 }
@@ -31,7 +31,7 @@ type Finding struct {
 	Check  string   // what was checked, one word: kernel, initramfs, ...
 	Text   string   // what was found, one line
 	Do     []string // what to do about it, a line each
-	Rule   RuleID   // the rule behind it, "" where it needs none
+	Rule   RuleID   // the rule that it goes by, "" where it needs none
 	Detail bool     // of use only to who wants to see all that was passed over
 }
 
@@ -47,7 +47,7 @@ func (r *Report) add(s Status, check, format string, args ...any) *Finding {
 	return &r.Findings[len(r.Findings)-1]
 }
 
-// by sets the rule behind a finding.
+// by sets the rule that a finding goes by.
 func (f *Finding) by(id RuleID) *Finding {
 	f.Rule = id
 	return f

@@ -186,7 +186,7 @@ func (p *plan) cmdlineName() string {
 	return "cmdline.txt"
 }
 
-// chooseCmdline looks behind the prefix first (rule cmdlinePrefix).
+// chooseCmdline looks below the prefix first (rule cmdlinePrefix).
 func (p *plan) chooseCmdline() {
 	name := p.cmdlineName()
 	p.cmdline = firstOf(p.fsys, "", []string{p.path(name), bootPath(name)})

@@ -70,11 +70,11 @@ var Rules = []Rule{
 	// Prefixes.
 	{"osPrefix",
 		"os_prefix stands in front of kernel, device tree, initramfs, command line and overlays, and is " +
-			"ignored where kernel or device tree are missing behind it; " +
+			"ignored where kernel or device tree are missing below it; " +
 			"a name with a leading slash goes without", "raspberrypi/documentation: computers/config_txt/boot.adoc"},
-	{"overlayReadme", "overlays are looked for behind os_prefix only if a file called README is there",
+	{"overlayReadme", "overlays are looked for below os_prefix only if a file called README is there",
 		"raspberrypi/documentation: computers/config_txt/boot.adoc; home-assistant/operating-system#3079"},
-	{"cmdlinePrefix", "a command line that is missing behind os_prefix is taken from the name without it",
+	{"cmdlinePrefix", "a command line that is missing below os_prefix is taken from the name without it",
 		"raspberrypi/linux#7319"},
 	{"upstreamKernel",
 		"upstream_kernel=1 sets os_prefix to upstream/ if it is not set, and asks for the device trees of " +

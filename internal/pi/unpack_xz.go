@@ -56,7 +56,8 @@ func newXZ(in *input) (io.ReadCloser, error) {
 		return nil, errors.New("a damaged header of xz")
 	}
 	if head[6] != 0 || head[7] > 1 {
-		return nil, errors.New("an integrity check of xz that kernels do not know; xz --check=crc32 makes the right one")
+		return nil, errors.New("an integrity check of xz that kernels do not know; " +
+			"xz --check=crc32 makes the right one")
 	}
 	return &xzStream{in: in, checked: head[7] == 1}, nil
 }
