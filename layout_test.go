@@ -5,7 +5,10 @@
 package nobodd
 
 import (
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -28,14 +31,14 @@ var allowed = map[string][]string{
 	"internal/tool":      {"internal/text", "github.com/urfave/cli/v2", "github.com/dustin/go-humanize", "golang.org/x/sys/"},
 	"internal/config":    {"internal/addr"},
 	"internal/tftp":      {"github.com/pin/tftp/v3/netascii", "golang.org/x/sys/"},
-	"internal/bootd":     {"internal/config", "internal/tftp", "internal/image", "internal/fat", "internal/addr", "internal/text", "github.com/coreos/go-systemd/v22/"},
+	"internal/bootd":     {"internal/config", "internal/tftp", "internal/image", "internal/fat", "internal/text", "github.com/coreos/go-systemd/v22/"},
 }
 
 // commands is what every command but nobodd-check and nobodd-tftpd may import.
-var commands = []string{"internal/tool", "internal/text", "internal/tree", "internal/image", "internal/addr", "github.com/urfave/cli/v2", "golang.org/x/sys/"}
+var commands = []string{"internal/tool", "internal/text", "internal/tree", "internal/image", "internal/addr", "github.com/urfave/cli/v2"}
 
 // checker is what nobodd-check may import.
-var checker = []string{"internal/tool", "internal/text", "internal/image", "internal/addr", "internal/pi", "github.com/urfave/cli/v2", "golang.org/x/sys/"}
+var checker = []string{"internal/tool", "internal/text", "internal/image", "internal/addr", "internal/pi", "github.com/urfave/cli/v2"}
 
 // daemon is what nobodd-tftpd may import.
 var daemon = []string{"internal/tool", "internal/config", "internal/bootd", "github.com/urfave/cli/v2"}
@@ -122,6 +125,29 @@ func TestOnlyNetasciiOfPin(t *testing.T) {
 			if strings.HasPrefix(imp, "github.com/pin/tftp") && !(name == "internal/tftp" && imp == "github.com/pin/tftp/v3/netascii") {
 				t.Errorf("%s imports %s", name, imp)
 			}
+		}
+	}
+}
+
+// TestLayoutOfCalls: one package ends the process, and one opens what an image holds.
+func TestLayoutOfCalls(t *testing.T) {
+	only := map[string]string{"os.Exit(": "internal/tool", "fat.Open(": "internal/image", "partition.Read(": "internal/image"}
+	for _, dir := range []string{"cmd", "internal"} {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			name := filepath.ToSlash(filepath.Dir(path))
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || slices.Contains(testsOnly, name) {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			for call, home := range only {
+				if name != home && strings.Contains(string(text), call) {
+					t.Errorf("%s has a call of %s)", path, call)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 }
