@@ -19,7 +19,7 @@ import (
 // initrdSize is the size of an initrd.img as Ubuntu 22.04 makes it.
 const initrdSize = 78601311
 
-// noise gives n bytes, always the same for a seed.
+// noise returns n bytes, always the same for a seed.
 func noise(seed uint64, n int) []byte {
 	src := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)})
 	p := make([]byte, n)
@@ -55,7 +55,7 @@ func (b *bench) big() error {
 	return b.do("mcopy", "-i", "big.img", "initrd.img", "::")
 }
 
-// sameInitrd demands that an image gives back initrd.img.
+// sameInitrd demands that an image holds initrd.img.
 func (b *bench) sameInitrd(img string) error {
 	cmd := exec.Command("sh", "-c", `"$0" "$1:0:/initrd.img" | cmp - initrd.img`, filepath.Join(b.bin, "nobodd-cat"), img)
 	cmd.Dir = b.tmp

@@ -226,7 +226,7 @@ func (c *loader) block(number uint16, block, want []byte) (done bool, err error)
 	return false, nil
 }
 
-// read reads a packet. The first one tells the port of the transfer.
+// read reads a packet. The first one comes from the port of the transfer.
 func (c *loader) read(p []byte) (int, error) {
 	if c.connected {
 		return unix.Read(c.fd, p)

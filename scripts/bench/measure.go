@@ -31,7 +31,7 @@ type program struct {
 	then func(round int, c cost) error // runs after each measurement, untimed; may be nil
 }
 
-// turns runs the programs in turns, after one round that does not count, and gives the
+// turns runs the programs in turns, after one round that does not count, and returns the
 // median of each.
 func (b *bench) turns(programs ...program) ([]cost, error) {
 	costs := make([][]cost, len(programs))
@@ -63,7 +63,7 @@ func (b *bench) turns(programs ...program) ([]cost, error) {
 	return medians, nil
 }
 
-// median gives the median time and the highest memory.
+// median returns the median time and the highest memory.
 func median(list []cost) cost {
 	slices.SortFunc(list, func(a, b cost) int { return int(a.Wall - b.Wall) })
 	m := cost{Wall: list[len(list)/2].Wall}
@@ -127,7 +127,7 @@ func measureMain(args []string) {
 	}
 }
 
-// tool gives the command line of one of our commands.
+// tool returns the command line of one of our commands.
 func (b *bench) tool(name string, args ...string) []string {
 	return append([]string{filepath.Join(b.bin, name)}, args...)
 }
@@ -142,7 +142,7 @@ func (b *bench) do(args ...string) error {
 	return nil
 }
 
-// lacks tells whether a program is missing, and says so in the table.
+// lacks reports whether a program is missing, and says so in the table.
 func (b *bench) lacks(what string, names ...string) bool {
 	absent := testimg.Absent(names...)
 	if len(absent) > 0 {

@@ -39,7 +39,7 @@ type tftpError struct {
 
 func (e *tftpError) Error() string { return fmt.Sprintf("server says %d: %s", e.code, e.text) }
 
-// missing tells whether err says that there is no such file.
+// missing reports whether err says that there is no such file.
 func missing(err error) bool {
 	var e *tftpError
 	return errors.As(err, &e) && e.code == 1
