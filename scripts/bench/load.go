@@ -68,7 +68,8 @@ func (l load) run(server netip.AddrPort, name string) (time.Duration, error) {
 			return 0, err
 		}
 		clients[int32(c.fd)] = c
-		if err := unix.EpollCtl(poll, unix.EPOLL_CTL_ADD, c.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(c.fd)}); err != nil {
+		event := &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(c.fd)}
+		if err := unix.EpollCtl(poll, unix.EPOLL_CTL_ADD, c.fd, event); err != nil {
 			return 0, err
 		}
 	}

@@ -37,19 +37,9 @@ func (b *bench) turns(programs ...program) ([]cost, error) {
 	costs := make([][]cost, len(programs))
 	for round := range b.rounds + 1 {
 		for i, p := range programs {
-			if p.prep != nil {
-				if err := p.prep(); err != nil {
-					return nil, err
-				}
-			}
-			c, err := b.measure(p)
+			c, err := b.turn(p, round)
 			if err != nil {
 				return nil, err
-			}
-			if p.then != nil {
-				if err := p.then(round, c); err != nil {
-					return nil, err
-				}
 			}
 			if round > 0 {
 				costs[i] = append(costs[i], c)
@@ -61,6 +51,20 @@ func (b *bench) turns(programs ...program) ([]cost, error) {
 		medians[i] = median(list)
 	}
 	return medians, nil
+}
+
+// turn is one program's turn in a round.
+func (b *bench) turn(p program, round int) (cost, error) {
+	if p.prep != nil {
+		if err := p.prep(); err != nil {
+			return cost{}, err
+		}
+	}
+	c, err := b.measure(p)
+	if err == nil && p.then != nil {
+		err = p.then(round, c)
+	}
+	return c, err
 }
 
 // median returns the median time and the highest memory.
@@ -105,15 +109,7 @@ func measureMain(args []string) {
 	start := time.Now()
 	var err error
 	if args[0] == "pipe" {
-		var out io.ReadCloser
-		if out, err = cmd.StdoutPipe(); err == nil {
-			if err = cmd.Start(); err == nil {
-				_, err = io.Copy(io.Discard, struct{ io.Reader }{out})
-				if werr := cmd.Wait(); err == nil {
-					err = werr
-				}
-			}
-		}
+		err = runPiped(cmd)
 	} else {
 		err = cmd.Run()
 	}
@@ -125,6 +121,22 @@ func measureMain(args []string) {
 	if err := json.NewEncoder(os.Stdout).Encode(c); err != nil {
 		fatal(err)
 	}
+}
+
+// runPiped runs a command and reads its output through a pipe.
+func runPiped(cmd *exec.Cmd) error {
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, struct{ io.Reader }{out})
+	if werr := cmd.Wait(); err == nil {
+		err = werr
+	}
+	return err
 }
 
 // tool returns the command line of one of our commands.

@@ -110,15 +110,14 @@ func (b *bench) takeTurns(st stage, servers []*server) (failed map[string]error,
 			if failed[s.name] != nil {
 				continue
 			}
-			if err := s.load(st.load, round >= 0); err != nil {
-				if s == servers[0] {
-					return nil, err
-				}
+			err := s.load(st.load, round >= 0)
+			if err != nil && s != servers[0] {
 				failed[s.name] = err
 				s.rates, s.gb, s.cpu = nil, 0, 0
-				if err := s.restart(); err != nil {
-					return nil, err
-				}
+				err = s.restart()
+			}
+			if err != nil {
+				return nil, err
 			}
 		}
 	}
