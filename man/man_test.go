@@ -55,7 +55,7 @@ var (
 	pageOption = regexp.MustCompile(`Fl (-?[[:alnum:]][[:alnum:]-]*)`)
 )
 
-// set gives the options in each line of text that line matches.
+// set returns the options in each line of text that line matches.
 func set(text string, line, option *regexp.Regexp, prefix string) map[string]bool {
 	options := map[string]bool{}
 	for _, l := range line.FindAllStringSubmatch(text, -1) {

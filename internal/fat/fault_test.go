@@ -54,7 +54,7 @@ func judge(dev sized, before, after map[string][]byte) error {
 }
 
 // For every write of every change: cut there, the volume holds each file whole, and the same change
-// made again works. A device that fails there gives its error and leaves the same.
+// made again works. A device that fails there returns its error and leaves the same.
 func TestFaults(t *testing.T) {
 	for _, name := range faultVolumes {
 		t.Run(name, func(t *testing.T) {

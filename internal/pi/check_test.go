@@ -24,7 +24,7 @@ func adding(fsys fstest.MapFS, lines ...string) fstest.MapFS {
 	return with(fsys, "config.txt", string(fsys["config.txt"].Data)+"[all]\n"+strings.Join(lines, "\n")+"\n")
 }
 
-// TestChecks gives what the checks say of one thing that is wrong or odd, from warnings on.
+// TestChecks: what the checks say of one thing that is wrong or odd, from warnings on.
 func TestChecks(t *testing.T) {
 	noble := ubuntu2404()
 	pios := raspios("6.12.47+rpt")
@@ -136,7 +136,7 @@ func TestChecks(t *testing.T) {
 		}, firmware, map[string][]byte{"test-kernel8.img": arm64Image("6.8.0",
 			1), "test-bcm2711-rpi-4-b.dtb": dtb("bcm2711"), "test-i": initramfsTools("6.8.0")}),
 			"os_prefix=test-", "initramfs i followkernel"), ""},
-		{"a command line behind the prefix is missing", "pi4", with(without(ubuntu2604(), "current/cmdline.txt"),
+		{"a command line below the prefix is missing", "pi4", with(without(ubuntu2604(), "current/cmdline.txt"),
 			"cmdline.txt", preparedDracut), ""},
 		{"names with a slash", "pi4", adding(with(with(ubuntu2604(), "k", string(arm64Image("7.0.0-1003-raspi", 1))),
 			"c", preparedDracut), "kernel=/k", "cmdline=/c"), ""},
@@ -259,7 +259,7 @@ func TestChecks(t *testing.T) {
 	}
 }
 
-// TestDisk gives what is said of the image around the boot partition.
+// TestDisk: what is said of the image around the boot partition.
 func TestDisk(t *testing.T) {
 	for _, tt := range []struct {
 		disk Disk

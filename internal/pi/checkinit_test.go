@@ -9,7 +9,7 @@ import (
 	"testing/fstest"
 )
 
-// TestInitramfsChecks gives what is said of an initramfs in the place of Ubuntu 24.04's, and of the
+// TestInitramfsChecks: what is said of an initramfs in the place of Ubuntu 24.04's, and of the
 // command line beside it, from warnings on.
 func TestInitramfsChecks(t *testing.T) {
 	const v = "6.8.0-1013-raspi"
@@ -90,7 +90,7 @@ func TestInitramfsChecks(t *testing.T) {
 	}
 }
 
-// TestInitramfsFindings gives all that is said of a good initramfs.
+// TestInitramfsFindings: all that is said of a good initramfs.
 func TestInitramfsFindings(t *testing.T) {
 	for _, tt := range []struct {
 		fsys fstest.MapFS

@@ -159,7 +159,7 @@ func TestLists(t *testing.T) {
 func TestIncludes(t *testing.T) {
 	config := "include a.txt\nkernel=mine\ninclude sub/b.txt\n"
 	s := readConfig("pi4", config, "a.txt", "kernel=a\ncmdline=a\n[pi5]\n", "sub/b.txt", "dtoverlay=b\n")
-	// A filter of an included file stays in force behind it.
+	// A filter of an included file stays in force after it.
 	if s.str("kernel") != "a" || s.str("cmdline") != "a" || len(s.overlays) != 0 {
 		t.Errorf("kernel %q, cmdline %q, overlays %v", s.str("kernel"), s.str("cmdline"), s.overlays)
 	}
@@ -169,7 +169,7 @@ func TestIncludes(t *testing.T) {
 	}
 }
 
-// TestConfigWarnings gives what is warned of, exactly, for a Pi 4.
+// TestConfigWarnings: what is warned of, exactly, for a Pi 4.
 func TestConfigWarnings(t *testing.T) {
 	long := "kernel=" + strings.Repeat("a", 91)
 	for _, tt := range []struct {

@@ -194,7 +194,7 @@ func (c *client) want(want string) {
 	}
 }
 
-// wantNothing gives packets on their way the time to arrive.
+// wantNothing waits for packets that are on their way.
 func (c *client) wantNothing() {
 	c.Helper()
 	if p, ok := c.receive(50 * time.Millisecond); ok {
