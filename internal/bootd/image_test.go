@@ -345,7 +345,7 @@ func TestDamage(t *testing.T) {
 		t.Errorf("a file whose chain is too short: %v", err)
 	}
 	line := d.log.wait(t, 1, "outcome=failed")
-	if !strings.HasPrefix(line, "error: 89025d75: config.txt after 0B in 0.0s: "+path+": config.txt: damaged file system: the size of 100000 bytes needs ") {
+	if !strings.HasPrefix(atOnce(line), "error: 89025d75: config.txt after 0B in 0.0s: "+path+": config.txt: damaged file system: the size of 100000 bytes needs ") {
 		t.Errorf("log: %s", line)
 	}
 	if _, err := d.client(t).get("README.TXT"); err != nil {

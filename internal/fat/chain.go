@@ -21,7 +21,6 @@ func (g *geometry) newSet() clusterSet { return make(clusterSet, (uint64(g.clust
 
 func (s clusterSet) has(c uint32) bool { return s[c/64]>>(c%64)&1 != 0 }
 func (s clusterSet) add(c uint32)      { s[c/64] |= 1 << (c % 64) }
-func (s clusterSet) remove(c uint32)   { s[c/64] &^= 1 << (c % 64) }
 
 func (s clusterSet) addRun(r run) {
 	for i, mask := range r.words() {

@@ -145,8 +145,8 @@ func (t tree) generator() (generator, evidence string) {
 
 // client returns the NBD client, if there is one.
 func (t tree) client() *Client {
-	found := t.sorted(func(name string, n *node) bool {
-		n, _ = t.file(name)
+	found := t.sorted(func(name string, _ *node) bool {
+		n, _ := t.file(name)
 		return path.Base(name) == "nbd-client" && inPath(name) && n != nil
 	})
 	if len(found) == 0 {
@@ -218,11 +218,11 @@ var networkPrograms = []string{
 
 func (t tree) network() Network {
 	var net Network
-	net.Programs = t.sorted(func(name string, n *node) bool {
+	net.Programs = t.sorted(func(name string, _ *node) bool {
 		if !slices.Contains(networkPrograms, path.Base(name)) {
 			return false
 		}
-		n, _ = t.file(name)
+		n, _ := t.file(name)
 		return n != nil
 	})
 	// The order in which initramfs-tools' init reads them.
