@@ -40,7 +40,7 @@ func (c *change) print(w io.Writer, path string) {
 		fmt.Fprintf(w, "%s: already %s, left alone\n", path, text.Size(p.OldSize))
 	case p.NewSize != p.OldSize:
 		fmt.Fprintf(w, "%s: %s -> %s\n", path, text.Size(p.OldSize), text.Size(p.NewSize))
-	case slices.Equal(c.before, c.after):
+	case c.onlyGPT():
 		fmt.Fprintf(w, "%s: the GPT and its backup made right\n", path)
 	}
 	for i, before := range c.before {
@@ -49,6 +49,12 @@ func (c *change) print(w io.Writer, path string) {
 				path, before.Num, text.Size(before.Size), text.Size(after.Size))
 		}
 	}
+}
+
+// onlyGPT reports whether nothing that a listing shows changes, only where a GPT's backup stands.
+func (c *change) onlyGPT() bool {
+	p := c.plan
+	return p.Changes() && p.NewSize == p.OldSize && slices.Equal(c.before, c.after)
 }
 
 // printTables shows what the plan changes: size and partitions before and after.
@@ -62,6 +68,9 @@ func (c *change) printTables(w io.Writer, path string) {
 	printPartitions(w, c.before)
 	fmt.Fprintf(w, "%s after: %d bytes (%s)%s\n", path, c.plan.NewSize, text.Size(c.plan.NewSize), table)
 	printPartitions(w, c.after)
+	if c.onlyGPT() {
+		fmt.Fprintf(w, "%s: the GPT and its backup would be made right\n", path)
+	}
 }
 
 // printPartitions prints what nobodd-ls -l does: START in sectors, SIZE and FREE in bytes.

@@ -122,6 +122,10 @@ func resize(c *cli.Context, r request) error {
 			"what was cut off reads as zeros",
 			r.path, p.Num, p.End(), ch.plan.OldSize)
 	}
+	if ch.plan.Repairs() {
+		tool.Note(c, "warning: %s: the GPT at its start is damaged (a boot loader may stand there) "+
+			"and is written anew from its backup", r.path)
+	}
 	if r.dryRun {
 		ch.printTables(c.App.Writer, r.path)
 		return nil

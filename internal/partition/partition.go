@@ -49,7 +49,7 @@ type Partition struct {
 func (p Partition) End() int64 { return p.Start + p.Size }
 
 // HoldsSystem reports whether a partition of this type can hold an operating system's
-// root: its type is not empty, swap, BIOS boot or one meant for FAT.
+// root: its type is not empty, swap, BIOS boot, Microsoft reserved or one meant for FAT.
 func (p Partition) HoldsSystem() bool { return !noSystem[p.Type] }
 
 // noSystem are the types that no root file system has. Extended partitions are
@@ -65,6 +65,7 @@ var noSystem = map[string]bool{
 	"EBD0A0A2-B9E5-4433-87C0-68B6B72699C7": true, // basic data: the type of a FAT partition
 	"21686148-6449-6E6F-744E-656564454649": true, // BIOS boot
 	"0657FD6D-A4AB-43C4-84E5-0933C84B4F4F": true, // Linux swap
+	"E3C9E316-0B5C-4DB8-817D-F92DF00215AE": true, // Microsoft reserved: never holds a file system
 }
 
 // Table is a partition table as read from a disk.

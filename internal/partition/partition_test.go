@@ -314,7 +314,8 @@ func TestReadError(t *testing.T) {
 }
 
 func TestHoldsSystem(t *testing.T) {
-	for typ, want := range map[string]bool{"83": true, "0c": false, "1e": false, "82": false, "00": false, "ef": false, "fd": true, linuxGUID: true, espGUID: false} {
+	for typ, want := range map[string]bool{"83": true, "0c": false, "1e": false, "82": false, "00": false, "ef": false, "fd": true, linuxGUID: true, espGUID: false,
+		"E3C9E316-0B5C-4DB8-817D-F92DF00215AE": false, "21686148-6449-6E6F-744E-656564454649": false} {
 		if got := (Partition{Type: typ}).HoldsSystem(); got != want {
 			t.Errorf("HoldsSystem of %s = %v", typ, got)
 		}

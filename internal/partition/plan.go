@@ -28,6 +28,9 @@ type Plan struct {
 	ops []op
 }
 
+// Repairs reports whether the plan writes a damaged primary GPT anew.
+func (p *Plan) Repairs() bool { return p.Before != nil && p.Before.FromBackup && p.Changes() }
+
 // op is one step of a plan.
 type op struct {
 	kind opKind

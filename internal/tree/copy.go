@@ -146,7 +146,7 @@ func (c *copier) expand(sources []addr.Addr) (from []addr.Addr, unmatched int) {
 	for _, a := range sources {
 		matches, err := c.images.expand(a)
 		if err != nil {
-			c.fail(a, err)
+			c.errs = append(c.errs, err)
 		}
 		if len(matches) == 0 {
 			unmatched++

@@ -109,14 +109,14 @@ func (ims *images) find(a addr.Addr) (p place, fi fs.FileInfo, err error) {
 }
 
 // expand returns the addresses that a, an operand, stands for: several if its path in an image is a
-// pattern.
+// pattern. The errors are failures.
 func (ims *images) expand(a addr.Addr) ([]addr.Addr, error) {
 	if a.Kind != addr.Inside || !isPattern(a.Path) {
 		return []addr.Addr{a}, nil
 	}
 	v, err := ims.volume(a)
 	if err != nil {
-		return nil, err
+		return nil, failure(a, err)
 	}
 	return expand(v, a)
 }

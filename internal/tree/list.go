@@ -103,7 +103,7 @@ func List(env Env, opt ListOptions, text string) ([]Listed, error) {
 // listMatches lists what matches the pattern a in the volume v.
 func listMatches(opt ListOptions, v *volume, a addr.Addr) ([]Listed, error) {
 	matches, err := expand(v, a)
-	errs := []error{failure(a, err)}
+	errs := []error{err}
 	var list []Listed
 	for _, m := range matches {
 		found, err := operand(opt, v, m, m)

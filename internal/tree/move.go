@@ -87,7 +87,7 @@ func (m *mover) elsewhere(a addr.Addr) error {
 func (m *mover) operand(e *edit, a addr.Addr) {
 	matches, err := e.images.expand(a)
 	if err != nil {
-		e.fail(a, err)
+		e.errs = append(e.errs, err)
 	}
 	if !m.begun {
 		m.begun, m.several = true, m.several || len(matches) > 1

@@ -14,8 +14,8 @@ import (
 )
 
 // expand returns the addresses that a, whose path in the volume v is a pattern, stands for, sorted
-// by their bytes. Beside an error of a damaged directory there may be matches; fs.ErrNotExist says
-// that there are none.
+// by their bytes. The errors are failures: of the pattern if nothing matches (fs.ErrNotExist), else one of
+// each directory that is damaged, beside which there may be matches.
 //
 // A directory that is reached more than once, through the loops of a damaged image, is looked
 // through once for each element of the pattern: so the work is bounded by what the volume holds.
@@ -27,14 +27,14 @@ func expand(v *volume, a addr.Addr) ([]addr.Addr, error) {
 		m := matcher{v: v, element: element, dirs: i < len(elements)-1 || a.Slash, seen: map[string]bool{}}
 		for _, dir := range found {
 			if err := m.match(dir); err != nil {
-				errs = append(errs, err)
+				errs = append(errs, located(a, err))
 			}
 		}
 		found = m.found
 	}
 	slices.Sort(found)
 	if len(found) == 0 && len(errs) == 0 {
-		return nil, fs.ErrNotExist
+		return nil, failure(a, fs.ErrNotExist)
 	}
 	matches := make([]addr.Addr, len(found))
 	for i, name := range found {

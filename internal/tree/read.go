@@ -30,7 +30,7 @@ func Read(env Env, a addr.Addr, w io.Writer) error {
 		return failure(a, readInside(env, a, w))
 	}
 	matches, err := matchesOf(env, a)
-	errs := []error{failure(a, err)}
+	errs := []error{err}
 	for _, m := range matches {
 		errs = append(errs, failure(m, readInside(env, m, w)))
 	}
@@ -43,7 +43,10 @@ func matchesOf(env Env, a addr.Addr) ([]addr.Addr, error) {
 	ims.want(a, image.Read)
 	ims.open()
 	matches, err := ims.expand(a)
-	return matches, errors.Join(err, ims.close())
+	if cerr := ims.close(); err == nil {
+		err = failure(a, cerr)
+	}
+	return matches, err
 }
 
 // readLocal reads what is at path: a file, a fifo, a device.

@@ -56,7 +56,7 @@ type remover struct {
 func (r *remover) operand(e *edit, a addr.Addr) {
 	matches, err := e.images.expand(a)
 	if err != nil && !(r.opt.Force && errors.Is(err, fs.ErrNotExist)) {
-		e.fail(a, err)
+		e.errs = append(e.errs, err)
 	}
 	for _, m := range matches {
 		v, err := e.volume(m)
