@@ -66,8 +66,12 @@ func (r *relay) carry(in, out *net.UDPConn, from, to *netip.AddrPort) {
 // TestLoss: with packets lost and doubled in both directions a transfer completes, whatever the
 // window, and past block 65535 too.
 func TestLoss(t *testing.T) {
-	for _, window := range []int{1, 2, 3, 4, 7, 16, 33, 64} {
-		for _, blocks := range []int{0, 1, 100} {
+	windows := []int{1, 2, 3, 4, 7, 16, 33, 64}
+	if testing.Short() {
+		windows = []int{1, 4, 64}
+	}
+	for _, window := range windows {
+		for _, blocks := range []int{1, 100} {
 			t.Run(fmt.Sprintf("%d by %d", blocks, window), func(t *testing.T) {
 				t.Parallel()
 				data := noise(blocks*512 + 5)
@@ -94,7 +98,7 @@ func (c *client) insist(block, window int) (data []byte) {
 		left = uint16(window)
 		c.ack(next - 1)
 	}
-	for quiet := 0; quiet < 40; {
+	for quiet := 0; quiet < 100 && !(ended && quiet == 10); {
 		if next == 0 {
 			c.send(c.server, request)
 		}
