@@ -11,6 +11,7 @@ import (
 const (
 	serial    = "89025d75"
 	eightSize = 8 << 20
+	twoSize   = 2 << 20
 	smallSize = 150_000
 )
 
@@ -29,8 +30,8 @@ func benchTFTP(b *bench) error {
 	if b.lacks("TFTP", "mkfs.vfat") {
 		return nil
 	}
-	initrd, eight, small := noise(1, initrdSize), noise(3, eightSize), noise(4, smallSize)
-	if err := b.tftpFiles(eight, small); err != nil {
+	initrd, eight, two, small := noise(1, initrdSize), noise(3, eightSize), noise(5, twoSize), noise(4, smallSize)
+	if err := b.tftpFiles(map[string][]byte{"eight.bin": eight, "two.bin": two, "small.bin": small}); err != nil {
 		return err
 	}
 	servers, err := b.servers()
@@ -49,7 +50,7 @@ func benchTFTP(b *bench) error {
 	for _, st := range []stage{
 		{load: load{"initrd.img", initrd, 1, 1}, warmUp: true, speed: speed, work: map[string]float64{"tftpd-hpa": 1}},
 		{load: load{"eight.bin", eight, 32, 1}, speed: speed, work: work},
-		{load: load{"eight.bin", eight, 128, 1}, speed: speed, work: work, peak: 32},
+		{load: load{"two.bin", two, 128, 1}, speed: speed, work: work, peak: 32},
 		{load: load{"small.bin", small, 1000, 1}, speed: map[string]float64{"dnsmasq": 1, "atftpd": 1}, peak: 64},
 		{load: load{"initrd.img", initrd, 1, 4}, speed: map[string]float64{"atftpd": 1}},
 		{load: load{"initrd.img", initrd, 1, 16}, speed: map[string]float64{"atftpd": 2}},
@@ -138,7 +139,7 @@ func (st stage) String() string {
 }
 
 // tftpFiles makes the image that nobodd-tftpd serves, and a directory with the same.
-func (b *bench) tftpFiles(eight, small []byte) error {
+func (b *bench) tftpFiles(files map[string][]byte) error {
 	if err := b.initrd(); err != nil {
 		return err
 	}
@@ -149,7 +150,9 @@ func (b *bench) tftpFiles(eight, small []byte) error {
 	if err := os.Chmod(b.tmp, 0o755); err != nil { // in.tftpd drops its rights
 		return err
 	}
-	for name, data := range map[string][]byte{"eight.bin": eight, "small.bin": small} {
+	names := []string{"tftp/initrd.img"}
+	for name, data := range files {
+		names = append(names, "tftp/"+name)
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
 			return err
 		}
@@ -160,5 +163,5 @@ func (b *bench) tftpFiles(eight, small []byte) error {
 	if err := b.fat32("tftp.img", 256); err != nil {
 		return err
 	}
-	return b.do(b.tool("nobodd-cp", "tftp/eight.bin", "tftp/small.bin", "tftp/initrd.img", "tftp.img:0:/")...)
+	return b.do(b.tool("nobodd-cp", append(names, "tftp.img:0:/")...)...)
 }
