@@ -194,16 +194,22 @@ func (s *Server) begin(r *tftp.Request) (*transfer, error) {
 	return t, nil
 }
 
-// end takes it out again.
+// leave takes it out again: a request that follows is a new one.
+func (s *Server) leave(t *transfer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live[t.request.Client] == t {
+		delete(s.live, t.request.Client)
+	}
+}
+
+// end frees what a transfer held.
 func (s *Server) end(t *transfer) {
 	t.Close()
 	t.cancel(nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running--
-	if s.live[t.request.Client] == t {
-		delete(s.live, t.request.Client)
-	}
 	s.all.Done()
 }
 
@@ -219,6 +225,7 @@ func (s *Server) run(t *transfer) {
 	start := time.Now()
 	e := event{client: t.request.Client}
 	e.err = s.serve(t, &e)
+	s.leave(t) // before the client can know
 	if why := answer(e.err); why != nil {
 		t.Refuse(why)
 	}

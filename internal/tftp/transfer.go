@@ -24,7 +24,7 @@ type Transfer struct {
 	request  *Request
 	conn     *net.UDPConn
 	raw      syscall.RawConn
-	answered atomic.Int64 // when the first acknowledgement was read, in ns of Unix time; 0: never yet
+	answered atomic.Int64 // when the first answer was read, in ns of Unix time; 0: never yet
 }
 
 // Progress is how far a transfer came.
@@ -59,6 +59,7 @@ func (t *Transfer) Send(ctx context.Context, f File) (Progress, error) {
 	stop := context.AfterFunc(ctx, s.wakeUp)
 	defer stop()
 	err := s.run()
+	t.answered.CompareAndSwap(0, time.Now().UnixNano()) // an ERROR is an answer too
 	if s.lastOut && s.retry.answered && lostTouch(ctx, err) {
 		err = nil
 		s.window.base = s.window.last + 1
