@@ -34,6 +34,7 @@ func TestScripts(t *testing.T) {
 			env.Values[tKey{}] = env.T()
 			env.Setenv("TZ", "America/St_Johns")
 			env.Setenv("GOCOVERDIR", os.Getenv("GOCOVERDIR"))
+			env.Setenv("GORACE", os.Getenv("GORACE"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
