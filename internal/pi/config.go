@@ -26,7 +26,7 @@ type place struct {
 	line int
 }
 
-func (p place) String() string { return fmt.Sprintf("%s, line %d", p.file, p.line) }
+func (p place) String() string { return fmt.Sprintf("%s, line %d", quote(p.file), p.line) }
 
 // note is something about config.txt that the reader should know.
 type note struct {

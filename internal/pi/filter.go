@@ -60,7 +60,7 @@ func (fs filters) against() *filter {
 // readFilter reads what stands between the brackets of a filter line. HDMI filters say which
 // output the HDMI settings below them are for and keep nothing else back; ok is false for them.
 func readFilter(inside string, m *Model) (f filter, ok bool) {
-	f.text = "[" + inside + "]"
+	f.text = quote("[" + inside + "]")
 	word := strings.ToLower(strings.TrimSpace(inside))
 	name, value, _ := strings.Cut(word, "=")
 	switch {

@@ -18,6 +18,7 @@ func FuzzConfig(f *testing.F) {
 	f.Add("include a.txt\n[none]\ninclude a.txt", "include config.txt\ninclude ../../a.txt\ninclude a.txt\n")
 	f.Add("[EDID=a]\nx=1\n[gpio4=1]\nkernel=../../x\n[board-type=0x14]\ninitramfs ../a,/b,.,.. "+
 		"0x1\nos_prefix=../..//", "dtoverlay="+strings.Repeat("a", 200))
+	f.Add("include b\r.txt\n[C\xbe\r\x1b]\nkernel=x\n", "")
 	f.Fuzz(func(t *testing.T, config, more string) {
 		fsys := fstest.MapFS{"config.txt": {Data: []byte(config)}, "a.txt": {Data: []byte(more)}}
 		for _, m := range Models {

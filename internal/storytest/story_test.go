@@ -197,7 +197,8 @@ func TestStory(t *testing.T) {
 	if got, want := w.read("nobodd/conf.d/jammy.conf"), "[board:89025d75]\nimage = "+w.path("images/jammy.img")+"\npartition = 1\n"; got != want {
 		t.Errorf("section for nobodd-tftpd:\n%swant\n%s", got, want)
 	}
-	if got, want := w.read("nbd-server/conf.d/jammy.conf"), "[jammy]\nexportname = "+w.path("images/jammy.img")+"\n"; got != want {
+	if got, want := w.read("nbd-server/conf.d/jammy.conf"), "[jammy]\nexportname = "+w.path("images/jammy.img")+
+		"\nflush = true\ntrim = true\n"; got != want {
 		t.Errorf("section for nbd-server:\n%swant\n%s", got, want)
 	}
 
