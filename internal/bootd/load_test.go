@@ -281,6 +281,9 @@ func (l *lossy) back(way *line, client netip.AddrPort) {
 
 // TestLoss: with one packet in ten lost in each direction every transfer completes.
 func TestLoss(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 15 seconds")
+	}
 	t.Parallel()
 	const n = 40
 	data := noise(8 * 1468)

@@ -15,19 +15,22 @@ import (
 // notifier keeps a service manager informed, as sd_notify(3) describes. Without NOTIFY_SOCKET it
 // does nothing.
 type notifier struct {
-	status status // sent last
-	tick   *time.Ticker
+	status status           // sent last
+	tick   <-chan time.Time // when to look for a new one; nil if nobody listens
 }
 
 // statusInterval is how old a status may be that is not sent yet.
 const statusInterval = time.Second
 
-func newNotifier() *notifier {
-	n := &notifier{tick: time.NewTicker(statusInterval)}
-	if os.Getenv("NOTIFY_SOCKET") == "" {
-		n.tick.Stop()
+// newNotifier returns a notifier with its own clock, unless there is one.
+func newNotifier(clock <-chan time.Time) *notifier {
+	switch {
+	case os.Getenv("NOTIFY_SOCKET") == "":
+		return &notifier{}
+	case clock == nil:
+		clock = time.Tick(statusInterval)
 	}
-	return n
+	return &notifier{tick: clock}
 }
 
 // say sends a state. A manager that does not listen is no reason to stop.

@@ -27,6 +27,8 @@ type Daemon struct {
 	cfg     *config.Config // in force
 	wants   address        // of the configuration read last
 	mistake string         // the first one in the configuration read last
+
+	clock <-chan time.Time // of a test; see newNotifier
 }
 
 // address is the part of a configuration that needs a restart.
@@ -59,8 +61,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 // watch looks after the server until it is to stop.
 func (d *Daemon) watch(ctx context.Context, served <-chan error) error {
-	notify := newNotifier()
-	defer notify.tick.Stop()
+	notify := newNotifier(d.clock)
 	notify.ready(d.status())
 	for {
 		select {
@@ -77,7 +78,7 @@ func (d *Daemon) watch(ctx context.Context, served <-chan error) error {
 			notify.reloading()
 			d.reload()
 			notify.ready(d.status())
-		case <-notify.tick.C:
+		case <-notify.tick:
 			notify.update(d.status())
 		}
 	}

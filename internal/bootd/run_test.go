@@ -65,6 +65,7 @@ type running struct {
 	log    *logs
 	daemon *Daemon
 	reload chan os.Signal
+	clock  chan time.Time
 	stop   context.CancelFunc
 	ended  chan error
 	addr   netip.AddrPort
@@ -79,12 +80,23 @@ func runDaemon(t *testing.T, cfg *config.Config) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{log: newLogs(t), reload: make(chan os.Signal, 1), stop: cancel, ended: make(chan error, 1), cfg: cfg}
 	r.daemon = &Daemon{Load: r.load, Log: slog.New(r.log), Reload: r.reload}
+	if testing.Short() {
+		r.clock = make(chan time.Time)
+		r.daemon.clock = r.clock
+	}
 	go func() { r.ended <- r.daemon.Run(ctx) }()
 	t.Cleanup(cancel)
 	line := r.log.wait(t, 1, "listening on ")
 	addr, _, _ := strings.Cut(strings.TrimPrefix(line, "listening on "), ",")
 	r.addr = netip.MustParseAddrPort(addr)
 	return r
+}
+
+// tick lets the time pass after which the status is looked at.
+func (r *running) tick() {
+	if r.clock != nil {
+		r.clock <- time.Time{}
+	}
 }
 
 // server is the daemon's once it listens.
@@ -134,8 +146,11 @@ func TestManager(t *testing.T) {
 	c := r.client(t)
 	c.request("config.txt", "octet", "tsize 0")
 	c.want(fmt.Sprintf("OACK tsize=%d", len(tree["config.txt"])))
+	r.tick()
 	m.want(`STATUS=1 board, 1 transfer running`)
 	c.reply(opError, 0, "\x00")
+	waitIdle(t, r.server())
+	r.tick()
 	m.want(`STATUS=1 board, 0 transfers running`)
 
 	more := board(path)
@@ -158,6 +173,7 @@ func TestManager(t *testing.T) {
 	for i := range maxStrangers + 7 {
 		r.server().strange.isNew(fmt.Sprint(i))
 	}
+	r.tick()
 	m.want(`STATUS=1 board, 0 transfers running, 7 strangers after the first 1000; configuration: .*`)
 	r.set(more, nil)
 	m.want(`RELOADING=1\nMONOTONIC_USEC=[0-9]+`)
@@ -341,6 +357,9 @@ func TestStopWaits(t *testing.T) {
 
 // TestStopDoesNotWaitForever: a client that keeps silent is told after 5 seconds.
 func TestStopDoesNotWaitForever(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 5 seconds")
+	}
 	t.Parallel()
 	path, tree := ubuntu(t)
 	r := runDaemon(t, board(path))

@@ -343,6 +343,7 @@ func (f failing) ReadAt([]byte, int64) (int, error) { return 0, f.err }
 
 // TestClientErrors: a client that breaks off, or vanishes.
 func TestClientErrors(t *testing.T) {
+	t.Parallel()
 	s := serve(t, "127.0.0.1", of(noise(3000)))
 	c := s.client()
 	c.request("octet", "tsize 0")
@@ -352,10 +353,12 @@ func TestClientErrors(t *testing.T) {
 	c.wantNothing()
 
 	c = s.client()
-	c.request("octet")
-	c.want("DATA 1 of 512 bytes")
+	c.request("octet", "utimeout 200000")
+	c.wantSoon("utimeout=200000")
+	c.ack(0)
+	c.wantSoon("DATA 1 of 512 bytes")
 	c.ack(1)
-	c.want("DATA 2 of 512 bytes")
+	c.wantSoon("DATA 2 of 512 bytes")
 	c.conn.Close()
 	s.wantEnd("512 bytes, client is gone")
 }
