@@ -91,17 +91,15 @@ func TestCutWrite(t *testing.T) {
 		img, before, tail := tailed(t, name)
 		clu := int(mustOpen(t, img).ClusterSize())
 		for _, size := range []int{tail + clu - 1, tail + 1, tail, tail - 1, tail - 2*clu, tail - 20*clu - 1} {
-			cut, tree := bytes.Clone(img[:size]), maps.Clone(before)
-			plan := func(f func(tx *fat.Tx) error) error {
-				return change(testimg.Mem(cut), int64(size), fat.TxOptions{}, f)
-			}
+			cut, tree := testimg.NewPaged(img[:size]), maps.Clone(before)
+			plan := func(f func(tx *fat.Tx) error) error { return change(cut, int64(size), fat.TxOptions{}, f) }
 			remove := func(tx *fat.Tx) error { return tx.Remove("tail") } // its clusters are not given out again
 			if err := plan(remove); err != nil {
 				t.Fatal(err)
 			}
 			delete(tree, "tail")
-			free, err := mustOpen(t, cut).Free()
-			r, rerr := fatcheck.Check(testimg.Mem(cut), int64(size))
+			free, err := mustOpenDevice(t, cut).Free()
+			r, rerr := fatcheck.Check(cut, int64(size))
 			if err != nil || rerr != nil {
 				t.Fatal(err, rerr)
 			}
@@ -109,7 +107,7 @@ func TestCutWrite(t *testing.T) {
 			if free != int64((r.Free-past)*clu) {
 				t.Errorf("%s, %d of %d bytes: Free = %d; %d clusters are free, %d not there", name, size, len(img), free, r.Free, past)
 			}
-			err = plan(writeOp("", "more", make([]byte, free+1)).plan)
+			err = plan(func(tx *fat.Tx) error { return tx.WriteFile("more", unread(free+1)) })
 			if want := fmt.Sprintf("no space: %d bytes needed, %d free", free+int64(clu), free); errText(err) != want {
 				t.Errorf("%s, %d of %d bytes: %v, want %s", name, size, len(img), err, want)
 			}
@@ -118,7 +116,7 @@ func TestCutWrite(t *testing.T) {
 				t.Errorf("%s, %d of %d bytes: %v", name, size, len(img), err)
 			}
 			o.want(tree)
-			check(t, cut, tree)
+			checkDevice(t, cut, tree)
 		}
 	}
 }

@@ -202,19 +202,21 @@ func (c *choices) remove(t *testing.T, tx *fat.Tx, m model, name string, all boo
 	return nil
 }
 
-// play makes random changes to img, some of them cut, and compares the volume with the model after each.
-func play(t *testing.T, img []byte, c *choices, steps int, judges ...func(t *testing.T, img []byte, m model, clean bool)) {
-	tree, err := fatcheck.ReadTree(testimg.Mem(img), int64(len(img)))
+// play makes random changes to the fixture, some of them cut, and has step compare the volume with the model after
+// each.
+func play(t *testing.T, fixture string, c *choices, steps int, step func(t *testing.T, dev *testimg.Paged, m model, clean bool)) {
+	dev := testimg.NewPaged(testimg.Fixture(t, fixture))
+	tree, err := fatcheck.ReadTree(dev, dev.Size())
 	if err != nil {
 		t.Fatal(err)
 	}
 	m, clean := model(tree), true
 	for i := 0; i < steps && len(c.data) > 0 && !t.Failed(); i++ {
 		before, next := maps.Clone(m), maps.Clone(m)
-		rec := testimg.NewRecorder(img)
+		rec := testimg.Record(dev)
 		opt := fat.TxOptions{NoSync: true, InPlace: c.n(4) == 0}
 		cut := c.n(8) == 0 && !opt.InPlace
-		err := change(rec, int64(len(img)), opt, func(tx *fat.Tx) error { return c.step(t, tx, next) })
+		err := change(rec, dev.Size(), opt, func(tx *fat.Tx) error { return c.step(t, tx, next) })
 		switch {
 		case errors.As(err, new(*fat.NoSpaceError)) || err != nil && strings.HasSuffix(err.Error(), "directory is full"):
 			next = m
@@ -226,33 +228,30 @@ func play(t *testing.T, img []byte, c *choices, steps int, judges ...func(t *tes
 		}
 		if cut && rec.Len() > 0 {
 			n := c.n(rec.Len() + 1)
-			state := rec.After(n)
-			img = state.Bytes()
-			if err := judge(state, before, next); err != nil {
+			dev = rec.After(n)
+			if err := judge(dev, before, next); err != nil {
 				t.Errorf("step %d, cut after %d of %d writes: %v", i, n, rec.Len(), err)
 			}
-			if m, err = fatcheck.ReadTree(testimg.Mem(img), int64(len(img))); err != nil {
+			if m, err = fatcheck.ReadTree(dev, dev.Size()); err != nil {
 				t.Fatal(err)
 			}
 			clean = clean && n == rec.Len()
 			continue
 		}
-		m, img = next, rec.Bytes()
-		for _, judge := range judges {
-			judge(t, img, m, clean)
-		}
+		m, dev = next, rec.Paged
+		step(t, dev, m, clean)
 	}
 }
 
 // judgeModel is the judgement of the readers in Go.
-func judgeModel(t *testing.T, img []byte, m model, clean bool) {
+func judgeModel(t *testing.T, dev *testimg.Paged, m model, clean bool) {
 	t.Helper()
 	if clean {
-		check(t, img, m)
-	} else if err := judge(testimg.Mem(img), m, m); err != nil {
+		checkDevice(t, dev, m)
+	} else if err := judge(dev, m, m); err != nil {
 		t.Error(err)
 	}
-	got, err := readTree(mustOpen(t, img))
+	got, err := readTree(mustOpenDevice(t, dev))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +273,7 @@ func TestModel(t *testing.T) {
 	for seed := range uint64(3) {
 		for _, name := range modelVolumes {
 			t.Run(fmt.Sprintf("%s-%d", name, seed), func(t *testing.T) {
-				play(t, testimg.Fixture(t, name), &choices{randomBytes(seed, 4000)}, 40, judgeModel)
+				play(t, name, &choices{randomBytes(seed, 4000)}, 40, judgeModel)
 			})
 		}
 	}
@@ -286,8 +285,8 @@ func TestModelPeers(t *testing.T) {
 	for _, name := range []string{"fat12", "fat16", "fat32"} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "disk.img")
-			play(t, testimg.Fixture(t, name), &choices{randomBytes(99, 4000)}, 25, func(t *testing.T, img []byte, m model, clean bool) {
-				if err := os.WriteFile(file, img, 0o666); err != nil {
+			play(t, name, &choices{randomBytes(99, 4000)}, 25, func(t *testing.T, dev *testimg.Paged, m model, clean bool) {
+				if err := os.WriteFile(file, dev.Bytes(), 0o666); err != nil {
 					t.Fatal(err)
 				}
 				if err := fsck(file, clean); err != nil {
@@ -316,6 +315,6 @@ func FuzzModel(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, volume byte, data []byte) {
 		small := []string{"fat12", "fat32-one", "names"}
-		play(t, testimg.Fixture(t, small[int(volume)%len(small)]), &choices{data}, 12, judgeModel)
+		play(t, small[int(volume)%len(small)], &choices{data}, 12, judgeModel)
 	})
 }

@@ -133,35 +133,36 @@ var (
 func TestRenameFaults(t *testing.T) {
 	for _, name := range append([]string{"fat32-4k"}, faultVolumes...) {
 		img, before := fixtureTree(t, name)
+		size, start := int64(len(img)), testimg.NewPaged(img)
 		for i, m := range append(inPlace[:len(inPlace):len(inPlace)], copied...) {
 			after := maps.Clone(before)
 			m.want(after)
 			for n, hit := 0, true; hit; n++ {
-				stopped := testimg.Mem(bytes.Clone(img))
+				stopped := start.Clone()
 				dev := testimg.NewStopAt(stopped, n)
-				if err := change(dev, int64(len(img)), fat.TxOptions{}, m.plan); err != nil {
+				if err := change(dev, size, fat.TxOptions{}, m.plan); err != nil {
 					t.Fatalf("%s: %v: stop at write %d: %v", name, m, n, err)
 				}
 				if hit = dev.Hit; !hit {
-					check(t, stopped, after)
+					checkDevice(t, stopped, after)
 					if want := i < len(inPlace); (dev.Writes == 1) != want || dev.Syncs > 5 || want && dev.Syncs != 1 {
 						t.Errorf("%s: %v: %d writes, %d syncs", name, m, dev.Writes, dev.Syncs)
 					}
 				}
-				if err := m.judge(stopped, int64(len(img)), before); err != nil {
+				if err := m.judge(stopped, size, before); err != nil {
 					t.Errorf("%s: %v: stop at write %d: %v", name, m, n, err)
 				}
-				fails := testimg.NewFailWrite(testimg.Mem(bytes.Clone(img)), n)
-				if err := change(fails, int64(len(img)), fat.TxOptions{}, m.plan); hit != errors.Is(err, testimg.ErrFault) {
+				fails := testimg.NewFailWrite(start.Clone(), n)
+				if err := change(fails, size, fat.TxOptions{}, m.plan); hit != errors.Is(err, testimg.ErrFault) {
 					t.Errorf("%s: %v: fail at write %d: %v", name, m, n, err)
 				}
-				err := change(stopped, int64(len(img)), fat.TxOptions{}, m.plan)
+				err := change(stopped, size, fat.TxOptions{}, m.plan)
 				switch {
 				case errors.Is(err, fs.ErrNotExist): // it was done
 				case err != nil && (len(below(before, m.from)) < 2 || !errors.Is(err, fat.ErrNotEmpty)):
 					t.Errorf("%s: %v: again after a stop at write %d: %v", name, m, n, err)
 				case err == nil:
-					if err := judge(testimg.Mem(stopped), after, after); err != nil {
+					if err := judge(stopped, after, after); err != nil {
 						t.Errorf("%s: %v: again after a stop at write %d: %v", name, m, n, err)
 					}
 				}

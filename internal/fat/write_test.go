@@ -17,6 +17,8 @@ import (
 	"nobodd/internal/testimg"
 )
 
+func TestMain(m *testing.M) { testimg.Main(m) }
+
 // now is stamped on what the tests write.
 var now = time.Date(2024, 10, 23, 13, 41, 31, 0, time.UTC)
 
@@ -25,6 +27,11 @@ func source(data []byte) fat.Source {
 	return fat.Source{Size: int64(len(data)), Open: func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(data)), nil
 	}}
+}
+
+// unread is a fat.Source of size bytes that must not be read.
+func unread(size int64) fat.Source {
+	return fat.Source{Size: size, Open: func() (io.ReadCloser, error) { return nil, errors.New("the source was opened") }}
 }
 
 // change opens the volume on dev, plans what f does and commits it.

@@ -79,13 +79,13 @@ func Check(d io.ReaderAt, size int64) (*Report, error) {
 	r := &Report{Width: v.width, ClusterSize: v.clusterSize, Clusters: v.clusters}
 	var first *walk
 	for _, fat := range v.fats {
+		if first != nil && slices.Equal(fat, v.fats[0]) {
+			continue
+		}
 		w := v.walk(fat)
 		if first == nil {
 			first = w
 			r.Damage, r.Files, r.Dirs, r.Free, r.LostClusters = w.damage, w.files, w.dirs, w.free(), w.lost()
-			continue
-		}
-		if slices.Equal(fat, v.fats[0]) {
 			continue
 		}
 		r.CopiesDiffer = true
@@ -124,13 +124,13 @@ func ReadTree(d io.ReaderAt, size int64) (map[string][]byte, error) {
 			tree[path] = nil
 			continue
 		}
-		data := make([]byte, 0, it.size)
-		for _, c := range it.chain {
-			p, err := v.read(v.offset(c), min(v.clusterSize, it.size-int64(len(data))))
-			if err != nil {
+		data := make([]byte, it.size)
+		for rest, i := data, 0; len(rest) > 0; i++ {
+			n := min(v.clusterSize, int64(len(rest)))
+			if err := v.readFull(rest[:n], v.offset(it.chain[i])); err != nil {
 				return nil, err
 			}
-			data = append(data, p...)
+			rest = rest[n:]
 		}
 		tree[path] = data
 	}

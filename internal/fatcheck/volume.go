@@ -166,15 +166,20 @@ const (
 
 // read returns exactly n bytes at off.
 func (v *volume) read(off, n int64) ([]byte, error) {
-	if off+n > v.size {
+	if off+n > v.size { // before that much is allocated
 		return nil, fmt.Errorf("read of %d bytes at %d of %d: %w", n, off, v.size, io.EOF)
 	}
 	p := make([]byte, n)
+	return p, v.readFull(p, off)
+}
+
+// readFull reads all of p from off.
+func (v *volume) readFull(p []byte, off int64) error {
 	got, err := v.d.ReadAt(p, off)
-	if int64(got) == n {
-		return p, nil
+	if got == len(p) {
+		return nil
 	}
-	return nil, fmt.Errorf("read of %d bytes at %d: %w", n, off, err)
+	return fmt.Errorf("read of %d bytes at %d: %w", len(p), off, err)
 }
 
 func (v *volume) offset(cluster uint32) int64 {

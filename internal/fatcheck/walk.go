@@ -99,7 +99,10 @@ func (w *walk) load(path string, chain []uint32) []byte {
 func (w *walk) lost() int {
 	n := 0
 	for c := 2; c < len(w.fat); c++ {
-		if _, owned := w.owner[uint32(c)]; !owned && w.fat[c] != 0 && w.fat[c] != badCluster {
+		if w.fat[c] == 0 || w.fat[c] == badCluster {
+			continue
+		}
+		if _, owned := w.owner[uint32(c)]; !owned {
 			n++
 		}
 	}

@@ -15,6 +15,8 @@ import (
 	"nobodd/internal/testimg"
 )
 
+func TestMain(m *testing.M) { testimg.Main(m) }
+
 // growDisk is a disk in memory that can change its size. It records what is done with
 // it, and fails from operation number failAt on: once, or for good.
 type growDisk struct {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"testing"
 )
@@ -15,10 +16,14 @@ import (
 // built is the directory of the commands that this process has built, if it has.
 var built string
 
-// Main runs the tests of a package that uses Commands, and ends the process:
+// Main runs the tests of a package that uses Commands, or that copies many images, and ends the process:
 //
 //	func TestMain(m *testing.M) { testimg.Main(m) }
+//
+// The garbage collector waits longer than it does by default: the images that the tests hold are small beside
+// those they throw away.
 func Main(m *testing.M) {
+	debug.SetGCPercent(400)
 	code := m.Run()
 	os.RemoveAll(built)
 	os.Exit(code)

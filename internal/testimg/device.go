@@ -138,10 +138,10 @@ type op struct {
 }
 
 // NewRecorder returns a recorder whose first state is a copy of img.
-func NewRecorder(img []byte) *Recorder {
-	start := NewPaged(img)
-	return &Recorder{Paged: start.Clone(), start: start}
-}
+func NewRecorder(img []byte) *Recorder { return Record(NewPaged(img)) }
+
+// Record returns a recorder whose first state is that of start, which must not be written any more.
+func Record(start *Paged) *Recorder { return &Recorder{Paged: start.Clone(), start: start} }
 
 // WriteAt writes and remembers.
 func (r *Recorder) WriteAt(p []byte, off int64) (int, error) {
