@@ -158,8 +158,14 @@ var tenths = regexp.MustCompile(` in \d+\.\ds`)
 // wait waits for n lines with that text and returns the last of them.
 func (l *logs) wait(t *testing.T, n int, text string) string {
 	t.Helper()
+	return l.waitFor(t, soon, n, text)
+}
+
+// waitFor is wait for what takes longer.
+func (l *logs) waitFor(t *testing.T, most time.Duration, n int, text string) string {
+	t.Helper()
 	late := false
-	timer := time.AfterFunc(soon, func() {
+	timer := time.AfterFunc(most, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		late = true

@@ -25,7 +25,7 @@ func init() {
 }
 
 // NeedPeer skips the test if one of the named programs is not on PATH (extended by
-// the sbin directories). Where the environment has a non-empty CI the test fails
+// the sbin directories); a name with a slash is a file. Where the environment has a non-empty CI the test fails
 // instead: a peer may be absent from a laptop, never from CI. The short tier (go test
 // -short) does without peers, so that it takes the same time everywhere.
 func NeedPeer(t testing.TB, names ...string) {
@@ -55,11 +55,15 @@ func needPeer(t reporter, ci bool, names ...string) {
 	}
 }
 
-// Absent returns those of the named programs that are not installed.
+// Absent returns those of the named programs, or files, that are not installed.
 func Absent(names ...string) []string {
 	var absent []string
 	for _, name := range names {
-		if _, err := exec.LookPath(name); err != nil {
+		_, err := exec.LookPath(name)
+		if strings.Contains(name, "/") {
+			_, err = os.Stat(name)
+		}
+		if err != nil {
 			absent = append(absent, name)
 		}
 	}
