@@ -126,6 +126,9 @@ func resize(c *cli.Context, r request) error {
 		tool.Note(c, "warning: %s: the GPT at its start is damaged (a boot loader may stand there) "+
 			"and is written anew from its backup", r.path)
 	}
+	if ch.plan.NoRoom != "" {
+		tool.Note(c, "warning: %s: left alone without a backup of its GPT, which would end %s", r.path, ch.plan.NoRoom)
+	}
 	if r.dryRun {
 		ch.printTables(c.App.Writer, r.path)
 		return nil

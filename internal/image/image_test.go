@@ -219,20 +219,22 @@ func TestPartitionsOfTruncatedImage(t *testing.T) {
 	}
 }
 
-// An MBR counts in 4096-byte sectors where its FAT volume is found so alone.
-func TestMBR4096(t *testing.T) {
+// An MBR counts in 2048-byte or 4096-byte sectors where its FAT volume is found so alone.
+func TestMBRUnits(t *testing.T) {
 	vol := testimg.Fixture(t, "fat16-4k")
-	img := make([]byte, 8*4096+len(vol))
-	img[510], img[511] = 0x55, 0xaa
-	e := img[446:]
-	e[4], e[8] = 0x0e, 8
-	sectors := len(vol) / 4096
-	e[12], e[13], e[14] = byte(sectors), byte(sectors>>8), byte(sectors>>16)
-	copy(img[8*4096:], vol)
-	im := mustOpen(t, write(t, img), Read)
-	parts, err := im.Partitions()
-	if err != nil || im.SectorSize() != 4096 || len(parts) != 1 || parts[0].FAT != 16 || parts[0].Size != int64(len(vol)) {
-		t.Errorf("got %+v, %v, sectors of %d", parts, err, im.SectorSize())
+	for _, unit := range []int{2048, 4096} {
+		img := make([]byte, 8*unit+len(vol))
+		img[510], img[511] = 0x55, 0xaa
+		e := img[446:]
+		e[4], e[8] = 0x0e, 8
+		sectors := len(vol) / unit
+		e[12], e[13], e[14] = byte(sectors), byte(sectors>>8), byte(sectors>>16)
+		copy(img[8*unit:], vol)
+		im := mustOpen(t, write(t, img), Read)
+		parts, err := im.Partitions()
+		if err != nil || im.SectorSize() != int64(unit) || len(parts) != 1 || parts[0].FAT != 16 || parts[0].Size != int64(len(vol)) {
+			t.Errorf("%d: got %+v, %v, sectors of %d", unit, parts, err, im.SectorSize())
+		}
 	}
 }
 

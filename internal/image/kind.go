@@ -20,8 +20,14 @@ type kind struct {
 	advice string // how to make an image of it, or ""
 }
 
+// isDisk reports whether a file of kind k is a whole disk in another format.
+func (k kind) isDisk() bool { return k.advice == convert || k.advice == expand }
+
 // convert is the advice for the disks of virtual machines.
 const convert = "convert it with qemu-img convert -O raw OLD NEW"
+
+// expand is that for an Android sparse image.
+const expand = "convert it with simg2img OLD NEW"
 
 // kernel is a file that begins like a disk, and is none.
 var kernel = kind{name: "a Linux kernel"}
@@ -44,7 +50,7 @@ var signatures = []struct {
 	{0, "conectix", kind{"a VHD image", convert}},
 	{0, "vhdxfile", kind{"a VHDX image", convert}},
 	{64, "\x7f\x10\xda\xbe", kind{"a VDI image", convert}},
-	{0, "\x3a\xff\x26\xed", kind{"an Android sparse image", "convert it with simg2img OLD NEW"}},
+	{0, "\x3a\xff\x26\xed", kind{"an Android sparse image", expand}},
 	{3, "EXFAT   ", kind{name: "exFAT"}},
 	{3, "NTFS    ", kind{name: "NTFS"}},
 	{0, "hsqs", kind{name: "squashfs"}},

@@ -91,7 +91,7 @@ func (im *Image) readLayout() (*layout, error) {
 
 // readTable reads the partition table. A block device knows the sector size that an
 // MBR counts in. A file's MBR counts in 512 bytes, unless no FAT file system is found
-// so and one is found with 4096.
+// so and one is found with 2048 or 4096.
 func (im *Image) readTable() (*partition.Table, error) {
 	if d, ok := im.st.(sectored); ok {
 		if unit, err := d.SectorSize(); err == nil {
@@ -102,9 +102,11 @@ func (im *Image) readTable() (*partition.Table, error) {
 	if err != nil || table.Scheme != partition.MBR || im.findFAT(table) {
 		return table, err
 	}
-	large, err := partition.ReadUnit(im.st, im.size, 4096)
-	if err == nil && im.findFAT(large) {
-		return large, nil
+	for _, unit := range []int64{2048, 4096} {
+		large, err := partition.ReadUnit(im.st, im.size, unit)
+		if err == nil && im.findFAT(large) {
+			return large, nil
+		}
 	}
 	return table, nil
 }

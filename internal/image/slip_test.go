@@ -41,7 +41,15 @@ func TestIsDisk(t *testing.T) {
 		"noise":           {bytes.Repeat([]byte{0x55, 0xaa, 0xf0}, 1000), false},
 		"text and a mark": {text, false},
 		"kernel of a PC":  {kernel, false},
-		"qcow2":           {foreign(t, "qcow2"), false},
+		"qcow2":           {foreign(t, "qcow2"), true},
+		"VMDK":            {foreign(t, "vmdk"), true},
+		"text of a VMDK":  {foreign(t, "vmdk-text"), true},
+		"VHD":             {foreign(t, "vhd"), true},
+		"fixed VHD":       {foreign(t, "vhd-fixed"), true},
+		"VHDX":            {foreign(t, "vhdx"), true},
+		"VDI":             {foreign(t, "vdi"), true},
+		"Android sparse":  {foreign(t, "android-sparse"), true},
+		"xz":              {foreign(t, "xz"), false},
 		"ext4":            {foreign(t, "ext4"), false},
 	} {
 		path := write(t, tt.img)
@@ -81,10 +89,19 @@ func TestIsDevice(t *testing.T) {
 	}
 }
 
-// The error says what was probably meant.
+// The error says what was probably meant, and what the file is where no address leads into it.
 func TestErrIsDisk(t *testing.T) {
-	want := "is a disk image; jammy.img:/ is the root of its boot partition (to replace the image itself, remove it first)"
-	if got := errText(ErrIsDisk("jammy.img")); got != want {
-		t.Errorf("got %q, want %q", got, want)
+	for name, tt := range map[string]struct {
+		img  []byte
+		want string
+	}{
+		"jammy.img": {testimg.Fixture(t, "mbr"), "is a disk image; jammy.img:/ is the root of its boot partition " +
+			"(to replace the image itself, remove it first)"},
+		"disk.qcow2": {foreign(t, "qcow2"), "is a qcow2 image (to replace it, remove it first)"},
+		"disk.vdi":   {foreign(t, "vdi"), "is a VDI image (to replace it, remove it first)"},
+	} {
+		if got := errText(ErrIsDisk(write(t, tt.img), name)); got != tt.want {
+			t.Errorf("%s: got %q, want %q", name, got, tt.want)
+		}
 	}
 }

@@ -272,23 +272,28 @@ func (t *Table) planGPT(next *overlay, num int) error {
 	return growProtective(next, oldTotals, total)
 }
 
-// missesBackup reports whether the table is a whole GPT whose backup is not at the end of
-// the disk d of size bytes, where it has room.
-func (t *Table) missesBackup(d io.ReaderAt, size int64) bool {
-	if t.gpt == nil || t.Damage != nil || t.minSize() > size {
-		return false
-	}
+// needsRepair reports whether the table is a whole GPT that lacks its primary on the disk d of
+// size bytes, or its backup at the end of that, where it has room.
+func (t *Table) needsRepair(d io.ReaderAt, size int64) bool {
 	last := uint64(size/t.SectorSize - 1)
-	if !t.FromBackup && t.gpt.header.alternate() != last {
+	switch {
+	case t.gpt == nil || t.Damage != nil || t.minSize() > size:
+		return false
+	case t.FromBackup:
+		return t.gpt.hasPrimaryRoom()
+	case t.gpt.header.alternate() != last:
 		return true
 	}
 	_, _, err := readGPT(d, size, t.SectorSize, last)
 	return err != nil && isAbsence(err)
 }
 
+// hasPrimaryRoom reports whether the primary that g is the backup of can be rebuilt.
+func (g *gpt) hasPrimaryRoom() bool { return g.header.firstUsable() >= 2+g.arraySectors() }
+
 // becomePrimary plans the repair of the primary from the backup that g is.
 func (g *gpt) becomePrimary(next *overlay) error {
-	if g.header.firstUsable() < 2+g.arraySectors() {
+	if !g.hasPrimaryRoom() {
 		return corrupt(g.sector, "the primary GPT header, and it cannot be rebuilt")
 	}
 	backup := int64(g.header.myLBA())

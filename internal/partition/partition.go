@@ -71,7 +71,7 @@ var noSystem = map[string]bool{
 // Table is a partition table as read from a disk.
 type Table struct {
 	Scheme     Scheme
-	SectorSize int64       // 512 or 4096
+	SectorSize int64       // in bytes; of a GPT 512 or 4096
 	Partitions []Partition // in the order of their numbers
 	FromBackup bool        // GPT: the primary header or table was damaged
 	Damage     error       // a *CorruptError if entries are missing because they are damaged

@@ -24,6 +24,7 @@ type Plan struct {
 	OldSize, NewSize int64       // of the disk in bytes
 	Before, After    *Table      // nil if the disk has no table
 	Cut              []Partition // those that end past OldSize: what they lost becomes zeros
+	NoRoom           string      // of a disk that is left alone, where the backup of its GPT would end; else ""
 
 	ops []op
 }
@@ -50,7 +51,8 @@ const (
 // NewPlan works out how disk d of size bytes, whose table is t, becomes newSize bytes
 // long and how partition grow (0 for none) extends to its new end. A nil t is a disk
 // without a table. Nothing is written, and nothing is planned if size and partitions
-// are to stay, but for a GPT whose backup is not at the end, if it has room there.
+// are to stay, but for a GPT whose primary is damaged, or whose backup is not at the end,
+// if it has room there.
 // newSize should be a whole number of sectors; what is left over stays unused.
 //
 // Errors: a table that is damaged, a partition that would be cut off or that cannot
@@ -63,7 +65,10 @@ func NewPlan(d io.ReaderAt, size int64, t *Table, newSize int64, grow int) (*Pla
 		next.shrink()
 		return p, nil
 	}
-	if newSize == size && grow == 0 && !t.missesBackup(d, size) {
+	if newSize == size && grow == 0 && !t.needsRepair(d, size) {
+		if t.Scheme == GPT && t.minSize() > size {
+			p.NoRoom = fmt.Sprintf("at byte %d, past the end of the image", t.minSize())
+		}
 		return p, nil
 	}
 	if t.Damage != nil {

@@ -93,7 +93,7 @@ func slip(dst place, di fs.FileInfo, isDisk func() bool) error {
 	case image.IsDevice(dst.name()):
 		return image.ErrIsDevice(dst.addr.Text)
 	case image.IsDisk(dst.name()) && !isDisk():
-		return image.ErrIsDisk(dst.addr.Text)
+		return image.ErrIsDisk(dst.name(), dst.addr.Text)
 	}
 	return nil
 }
