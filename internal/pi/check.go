@@ -63,7 +63,8 @@ func (c *Checker) Check(ctx context.Context, m *Model) (*Report, error) {
 	r := &run{Checker: c, ctx: ctx, plan: makePlan(c.fsys, m, set), rep: &Report{Model: m}}
 	for _, check := range []func(){
 		r.checkFirmware, r.checkConfig, r.checkKernel, r.checkDeviceTree, r.checkOverlays, r.checkInitramfs,
-		r.checkCmdline, r.checkServer, r.checkRoot, r.checkIP, r.checkSizes, r.checkNew, r.checkUse, r.checkExport,
+		r.checkCmdline, r.checkServer, r.checkRoot, r.checkIP, r.checkRewriting, r.checkSizes, r.checkNew,
+		r.checkUse, r.checkExport,
 	} {
 		if err := ctx.Err(); err != nil {
 			return nil, err

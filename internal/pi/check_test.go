@@ -24,6 +24,38 @@ func adding(fsys fstest.MapFS, lines ...string) fstest.MapFS {
 	return with(fsys, "config.txt", string(fsys["config.txt"].Data)+"[all]\n"+strings.Join(lines, "\n")+"\n")
 }
 
+// generated is Debian with the comment that raspi-firmware puts into its config.txt, and a command line.
+func generated(cmdline string) fstest.MapFS {
+	fsys := debian()
+	fsys = with(fsys, "config.txt", "# Do not modify this file!\n#\n# If you need to set boot-time parameters, do so "+
+		"via the\n# /etc/default/raspi-firmware, /etc/default/raspi-firmware-custom or\n"+
+		"# /etc/default/raspi-extra-cmdline files.\n\n"+string(fsys["config.txt"].Data))
+	return with(fsys, "cmdline.txt", cmdline)
+}
+
+// TestRewriting: the advice has the words that are to be kept.
+func TestRewriting(t *testing.T) {
+	for line, want := range map[string]string{
+		preparedLine: "on the board, write ip=dhcp nbdroot=192.168.0.4/jammy into /etc/default/raspi-extra-cmdline|" +
+			"and ROOTPART=/dev/nbd0p2 into /etc/default/raspi-firmware, and run update-initramfs -u",
+		"ip=10.0.0.2:::::eth0 nbdroot=h/x root=/dev/nbd0p2\n": "on the board, write ip=10.0.0.2:::::eth0 " +
+			"nbdroot=h/x into /etc/default/raspi-extra-cmdline|and ROOTPART=/dev/nbd0p2 into " +
+			"/etc/default/raspi-firmware, and run update-initramfs -u",
+		"ip=off root=x\n": "on the board, write ip=dhcp nbdroot=HOST/EXPORT into /etc/default/raspi-extra-cmdline|" +
+			"and ROOTPART=/dev/nbd0p2 into /etc/default/raspi-firmware, and run update-initramfs -u",
+	} {
+		got := ""
+		for _, f := range check(t, generated(line), "pi4").Findings {
+			if f.Rule == "rewritten" {
+				got = strings.Join(f.Do, "|")
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %s", line, got)
+		}
+	}
+}
+
 // TestChecks: what the checks say of one thing that is wrong or odd, from warnings on.
 func TestChecks(t *testing.T) {
 	noble := ubuntu2404()
@@ -244,6 +276,20 @@ func TestChecks(t *testing.T) {
 			"FAIL ip: ip=off leaves the board without an address\n"},
 		{"ip=none", "pi4", edit(noble, "cmdline.txt", "ip=dhcp", "ip=none"),
 			"FAIL ip: ip=none leaves the board without an address\n"},
+
+		// What raspi-firmware will write anew, and what it wrote.
+		{"raspi-firmware", "pi4", generated(preparedLine),
+			"warn cmdline: the system's raspi-firmware writes cmdline.txt anew at each upgrade of a kernel, " +
+				"without what the root on the network needs\n"},
+		{"raspi-firmware, with the words", "pi4", generated("console=tty0 root=/dev/nbd0p2 rw fsck.repair=yes " +
+			"net.ifnames=0  rootwait ip=dhcp nbdroot=192.168.0.4/pi\n"), ""},
+		{"raspi-firmware, without them", "pi4", generated("console=tty0 root=LABEL=RASPIROOT rw rootwait\n"),
+			"FAIL server: cmdline.txt names no NBD server, neither as nbdroot= nor as netroot=\n" +
+				"FAIL root: root=LABEL=RASPIROOT is not where the root of this image is once it is attached: that " +
+				"is /dev/nbd0p2\n" +
+				"warn ip: cmdline.txt has no ip=: the initramfs may configure no network\n" +
+				"warn cmdline: the system's raspi-firmware writes cmdline.txt anew at each upgrade of a kernel, " +
+				"without what the root on the network needs\n"},
 
 		// The rest.
 		{"new", "pi4", with(ubuntu2604(), "new/vmlinuz", ""),

@@ -5,6 +5,7 @@ package pi
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -170,6 +171,32 @@ func (r *run) checkIP() {
 	default:
 		r.rep.add(OK, "ip", "ip=%s", quote(ip)).by("ip")
 	}
+}
+
+// checkRewriting warns of a command line that the system will write anew without the words for NBD
+// (rule rewritten). nobodd-prep puts these in front of root=, and raspi-firmware its own after it: so
+// words that it knows of already show by their place.
+func (r *run) checkRewriting() {
+	if r.cmdline == nil || !r.plan.set.generated {
+		return
+	}
+	word := "nbdroot=HOST/EXPORT"
+	if t, ok := r.target(); ok {
+		word = t.Word
+		root := slices.IndexFunc(r.cmdline.Words, func(w string) bool { return strings.HasPrefix(w, "root=") })
+		if root >= 0 && slices.Contains(r.cmdline.Words[root:], word) {
+			r.rep.add(OK, "cmdline", "raspi-firmware writes it, with %s in it", quote(word)).by("rewritten")
+			return
+		}
+	}
+	ip, ok := r.cmdline.Last("ip")
+	if !ok || noNetwork(ip) {
+		ip = "dhcp"
+	}
+	r.rep.add(Warn, "cmdline", "the system's raspi-firmware writes %s anew at each upgrade of a kernel, without "+
+		"what the root on the network needs", quote(r.plan.cmdline)).by("rewritten").
+		do("on the board, write %s %s into /etc/default/raspi-extra-cmdline", quote("ip="+ip), quote(word)).
+		do("and ROOTPART=/dev/nbd0p%d into /etc/default/raspi-firmware, and run update-initramfs -u", r.opt.Disk.Root)
 }
 
 // loaded are the files that the board fetches by TFTP.

@@ -43,6 +43,7 @@ type setting struct {
 // Settings are what config.txt says to one model.
 type Settings struct {
 	Present   bool // there is a config.txt that is not empty
+	generated bool // Debian's raspi-firmware wrote it
 	values    map[string]setting
 	initramfs []string // file names as written
 	overlays  []setting
@@ -85,6 +86,7 @@ func ReadConfig(fsys fs.FS, m *Model) *Settings {
 		data = data[:configLimit]
 	}
 	r.s.Present = len(data) > 0
+	r.s.generated = strings.Contains(string(data), "/etc/default/raspi-firmware") // in a comment (rule rewritten)
 	r.read("config.txt", data)
 	return r.s
 }

@@ -139,6 +139,11 @@ var Rules = []Rule{
 			"SD card as root", "raspberrypi/documentation: " +
 			"computers/configuration/kernel-command-line-config.adoc; raspberrypi/firmware#948"},
 	{"cmdlineLimit", "the firmware passes 1024 characters", "raspberrypi/linux#140"},
+	{"rewritten",
+		"Debian's raspi-firmware writes config.txt and cmdline.txt anew whenever a kernel or an initramfs is " +
+			"installed: root= is ROOTPART of /etc/default/raspi-firmware, and the words of " +
+			"/etc/default/raspi-extra-cmdline come last",
+		"raspi-firmware (Debian): /etc/kernel/postinst.d/z50-raspi-firmware"},
 	{"nbdroot",
 		"initramfs-tools reads nbdroot=HOST/EXPORT, and the device from root=/dev/nbd0pN; nbdroot=dhcp takes " +
 			"what a DHCP server says", "nbd-client: initramfs-tools/scripts/local-top/nbd"},
