@@ -123,7 +123,8 @@ func ReadKernel(ctx context.Context, r io.Reader) (*Kernel, error) {
 
 // read reads a kernel; packed says that it may be packed by gzip.
 func (k *Kernel) read(r io.Reader, packed bool) error {
-	br := bufio.NewReaderSize(r, scanPiece)
+	all := &counter{r: r}
+	br := bufio.NewReaderSize(all, scanPiece)
 	head, err := br.Peek(kernelHead)
 	if len(head) == 0 {
 		if err == io.EOF {
@@ -144,6 +145,7 @@ func (k *Kernel) read(r io.Reader, packed bool) error {
 		return errors.New("packed by gzip twice")
 	}
 	k.Format, k.Bits = f.name, f.bits
+	start := bytes.Clone(head) // the scan reads over it
 	var s scanner
 	if f.name == "zImage" {
 		err = s.scanPiggy(br)
@@ -152,6 +154,12 @@ func (k *Kernel) read(r io.Reader, packed bool) error {
 		err = s.scan(br)
 	}
 	k.Version, k.NBD = s.version, s.nbd
+	if err == nil {
+		_, err = io.Copy(io.Discard, io.LimitReader(br, maxKernel)) // the scan of a zImage may end early
+	}
+	if k.Problem = cutShort(start, all.n); err == nil && k.Problem != "" {
+		k.Fix, k.Rule = fixCopy, "kernelLength"
+	}
 	return err
 }
 

@@ -5,6 +5,7 @@ package pi
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"runtime"
@@ -42,6 +43,11 @@ func TestReadKernel(t *testing.T) {
 		{"NBD built in", append(bytes.Clone(image), "x\x00nbd.nbds_max\x00y"...), Kernel{Format: "arm64", Bits: 64,
 			Pages: 4, Version: version, NBD: true}},
 		{"gzip", packed, Kernel{Format: "gzip, arm64", Bits: 64, Pages: 4, Version: version}},
+		{"Image and EFI program", efiImage(version, 9000), Kernel{Format: "arm64", Bits: 64, Pages: 4, Version: version}},
+		{"Image and a signature", append(efiImage(version, 9000), make([]byte, 100)...), Kernel{Format: "arm64", Bits: 64,
+			Pages: 4, Version: version}},
+		{"zImage with a device tree behind", append(measured(zImage(version), 2158), dtb("bcm2711")...),
+			Kernel{Format: "zImage", Bits: 32, Version: version}},
 		{"gzip and more", append(bytes.Clone(packed), make([]byte, 100)...), Kernel{Format: "gzip, arm64", Bits: 64,
 			Pages: 4, Version: version}},
 		{"zImage", zImage(version), Kernel{Format: "zImage", Bits: 32, Version: version}},
@@ -83,6 +89,10 @@ func TestReadKernel(t *testing.T) {
 		{"cut gzip", packed[:len(packed)-10], "damaged: it ends too early"},
 		{"cut early", packed[:12], "damaged: it ends too early"},
 		{"cut header", packed[:5], "damaged: it ends too early"},
+		{"cut Image", efiImage(version, 9000)[:8999], "cut short: it has 8999 bytes, and needs 9000"},
+		{"cut and packed", gz(efiImage(version, 9000)[:8999]),
+			"packed by gzip, and in that cut short: it has 8999 bytes, and needs 9000"},
+		{"cut zImage", measured(zImage(version), 5000), "cut short: it has 2158 bytes, and needs 5000"},
 		{"damaged gzip", damaged(packed, len(packed)-6), "damaged: gzip: invalid checksum"},
 	} {
 		got, err := ReadKernel(t.Context(), bytes.NewReader(tt.data))
@@ -93,6 +103,28 @@ func TestReadKernel(t *testing.T) {
 			t.Errorf("%s: fix %q, rule %q", tt.name, got.Fix, got.Rule)
 		}
 	}
+}
+
+// efiImage is an arm64 Image of that length which is an EFI program, too, and says so.
+func efiImage(version string, length uint32) []byte {
+	p := append(arm64Image(version, 1), make([]byte, length)...)[:length]
+	copy(p, "MZ")
+	binary.LittleEndian.PutUint32(p[60:], 64)
+	copy(p[64:], "PE\x00\x00")
+	binary.LittleEndian.PutUint16(p[64+6:], 2) // sections
+	binary.LittleEndian.PutUint16(p[64+20:], 160)
+	const text, data = 64 + 24 + 160, 64 + 24 + 160 + 40
+	binary.LittleEndian.PutUint32(p[text+16:], 4096)
+	binary.LittleEndian.PutUint32(p[text+20:], 4096)
+	binary.LittleEndian.PutUint32(p[data+16:], length-8192)
+	binary.LittleEndian.PutUint32(p[data+20:], 8192)
+	return p
+}
+
+// measured is a zImage whose header says that it is of that length.
+func measured(p []byte, length uint32) []byte {
+	binary.LittleEndian.PutUint32(p[0x2c:], length)
+	return p
 }
 
 func damaged(p []byte, at int) []byte {

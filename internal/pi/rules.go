@@ -98,6 +98,10 @@ var Rules = []Rule{
 		"raspberrypi/documentation: computers/config_txt/boot.adoc"},
 	{"zboot", "the firmware starts no EFI program, and so no EFI zboot kernel: the cursor blinks for ever",
 		"raspberrypi/rpi-eeprom#541"},
+	{"kernelLength",
+		"an arm64 Image that is an EFI program, too, has a table of its sections, and a zImage says where it ends: a " +
+			"file that ends before is started all the same, and says nothing",
+		"torvalds/linux: arch/arm64/kernel/efi-header.S, arch/arm/boot/compressed/head.S"},
 	{"pages16k", "a kernel for pages of 16 KiB runs on a Pi 5 alone: the processors before it know no such pages",
 		"raspberrypi/documentation: computers/config_txt/boot.adoc; mendersoftware/mender-convert#817"},
 
