@@ -9,7 +9,7 @@ FUZZTIME = 10s
 
 COMMANDS = $(notdir $(wildcard cmd/nobodd-*))
 SCRIPTS = nobodd-prep
-UNITS = nobodd-tftpd.service nobodd-tftpd.socket
+UNITS = nobodd-tftpd.service nobodd-tftpd.socket nobodd-nbdkit.service nobodd-nbdkit.socket
 
 BINDIR = $(DESTDIR)$(PREFIX)/bin
 MANDIR = $(DESTDIR)$(PREFIX)/share/man
@@ -98,7 +98,7 @@ install-man:
 
 # A configuration that is there already stays.
 install-conf:
-	umask 022 && mkdir -p '$(UNITDIR)' '$(SYSUSERSDIR)' '$(CONFDIR)/conf.d' '$(DOCDIR)'
+	umask 022 && mkdir -p '$(UNITDIR)' '$(SYSUSERSDIR)' '$(CONFDIR)/conf.d' '$(CONFDIR)/exports' '$(DOCDIR)'
 	for u in $(UNITS); do install -m 644 scripts/systemd/$$u '$(UNITDIR)'; done
 	install -m 644 scripts/systemd/nobodd.sysusers '$(SYSUSERSDIR)/nobodd.conf'
 	install -m 644 scripts/nobodd.conf README.md CHANGELOG.md '$(DOCDIR)'
@@ -112,7 +112,7 @@ uninstall:
 	rm -f '$(SYSUSERSDIR)/nobodd.conf'
 	! cmp -s scripts/nobodd.conf '$(CONFDIR)/nobodd.conf' || rm -f '$(CONFDIR)/nobodd.conf'
 	rm -rf '$(DOCDIR)'
-	rmdir '$(CONFDIR)/conf.d' '$(CONFDIR)' 2>/dev/null || :
+	rmdir '$(CONFDIR)/conf.d' '$(CONFDIR)/exports' '$(CONFDIR)' 2>/dev/null || :
 
 dist:
 	mkdir -p dist

@@ -19,16 +19,19 @@ import (
 
 var commands = []string{"nobodd-cat", "nobodd-check", "nobodd-cp", "nobodd-ls", "nobodd-mkdir", "nobodd-mv", "nobodd-resize", "nobodd-rm", "nobodd-tftpd", "nobodd-prep"}
 
+var units = []string{"nobodd-tftpd.service", "nobodd-tftpd.socket", "nobodd-nbdkit.service", "nobodd-nbdkit.socket"}
+
 // installed is all that make install puts in place: name and permissions.
 func installed(prefix string) map[string]fs.FileMode {
 	files := map[string]fs.FileMode{
-		prefix + "/lib/systemd/system/nobodd-tftpd.service": 0o644,
-		prefix + "/lib/systemd/system/nobodd-tftpd.socket":  0o644,
-		prefix + "/lib/sysusers.d/nobodd.conf":              0o644,
-		prefix + "/share/doc/nobodd/nobodd.conf":            0o644,
-		prefix + "/share/doc/nobodd/README.md":              0o644,
-		prefix + "/share/doc/nobodd/CHANGELOG.md":           0o644,
-		"etc/nobodd/nobodd.conf":                            0o644,
+		prefix + "/lib/sysusers.d/nobodd.conf":    0o644,
+		prefix + "/share/doc/nobodd/nobodd.conf":  0o644,
+		prefix + "/share/doc/nobodd/README.md":    0o644,
+		prefix + "/share/doc/nobodd/CHANGELOG.md": 0o644,
+		"etc/nobodd/nobodd.conf":                  0o644,
+	}
+	for _, u := range units {
+		files[prefix+"/lib/systemd/system/"+u] = 0o644
 	}
 	for _, c := range commands {
 		files[prefix+"/bin/"+c] = 0o755
@@ -41,6 +44,7 @@ func installed(prefix string) map[string]fs.FileMode {
 	}
 	files[prefix+"/share/man/man5/nobodd.conf.5"] = 0o644
 	files[prefix+"/share/man/man7/nobodd-address.7"] = 0o644
+	files[prefix+"/share/man/man7/nobodd-netboot.7"] = 0o644
 	return files
 }
 
@@ -203,11 +207,11 @@ func testConfiguration(t *testing.T, src string) {
 }
 
 func testUnits(t *testing.T, src string) {
-	testimg.NeedPeer(t, "systemd-analyze")
+	testimg.NeedPeer(t, "systemd-analyze", "nbdkit")
 	root := t.TempDir()
 	run(t, src, "make", "-s", "DESTDIR="+root, "PREFIX=/usr", "install")
-	units := filepath.Join(root, "usr/lib/systemd/system")
-	service := filepath.Join(units, "nobodd-tftpd.service")
+	dir := filepath.Join(root, "usr/lib/systemd/system")
+	service := filepath.Join(dir, "nobodd-tftpd.service")
 	// systemd looks for the program in directories of its own.
 	text := read(t, service)
 	found := strings.Replace(text, "ExecStart=nobodd-tftpd", "ExecStart="+filepath.Join(root, "usr/bin/nobodd-tftpd"), 1)
@@ -217,22 +221,34 @@ func testUnits(t *testing.T, src string) {
 	write(t, service, found)
 	// It looks for the pages that Documentation names, too, where there is man(1).
 	t.Setenv("MANPATH", filepath.Join(root, "usr/share/man"))
-	verify := []string{"verify", "./nobodd-tftpd.service", "./nobodd-tftpd.socket"}
+	verify := []string{"verify"}
+	for _, u := range units {
+		verify = append(verify, "./"+u)
+	}
 	if _, err := exec.LookPath("man"); err != nil {
 		verify = append(verify, "--man=no")
 	}
-	if out := run(t, units, "systemd-analyze", verify...); out != "" {
+	if out := run(t, dir, "systemd-analyze", verify...); out != "" {
 		t.Errorf("systemd-analyze verify:\n%s", out)
 	}
+	for _, u := range units {
+		if strings.HasSuffix(u, ".service") {
+			testExposure(t, filepath.Join(dir, u))
+		}
+	}
+}
 
-	out := run(t, units, "systemd-analyze", "security", "--offline=true", "--no-pager", service)
-	_, rest, ok := strings.Cut(out, "Overall exposure level for nobodd-tftpd.service: ")
+// testExposure fails if systemd thinks that the service could do much harm.
+func testExposure(t *testing.T, service string) {
+	t.Helper()
+	out := run(t, filepath.Dir(service), "systemd-analyze", "security", "--offline=true", "--no-pager", service)
+	_, rest, ok := strings.Cut(out, "Overall exposure level for "+filepath.Base(service)+": ")
 	if !ok {
 		t.Fatalf("systemd-analyze security:\n%s", out)
 	}
 	exposure, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
 	if err != nil || exposure > 2.0 {
-		t.Errorf("exposure %v, %v; want at most 2.0", exposure, err)
+		t.Errorf("%s: exposure %v, %v; want at most 2.0", service, exposure, err)
 	}
 }
 
@@ -312,13 +328,23 @@ func testDeb(t *testing.T, src string) {
 		}
 	}
 	compare(t, got, want)
-	if !strings.Contains("\n"+read(t, filepath.Join(root, "etc/passwd")), "\nnobodd:") {
-		t.Errorf("no user nobodd in:\n%s", read(t, filepath.Join(root, "etc/passwd")))
+	for _, user := range []string{"nobodd", "nobodd-nbd"} {
+		if passwd := read(t, filepath.Join(root, "etc/passwd")); !strings.Contains("\n"+passwd, "\n"+user+":") {
+			t.Errorf("no user %s in:\n%s", user, passwd)
+		}
 	}
 	for _, link := range []string{"sockets.target.wants/nobodd-tftpd.socket", "multi-user.target.wants/nobodd-tftpd.service"} {
 		if _, err := os.Lstat(filepath.Join(root, "etc/systemd/system", link)); err != nil {
 			t.Errorf("unit is not enabled: %v", err)
 		}
+	}
+	// Who reaches the NBD server writes the images: to enable it is the administrator's to do.
+	const nbdkit = "etc/systemd/system/sockets.target.wants/nobodd-nbdkit.socket"
+	if _, err := os.Lstat(filepath.Join(root, nbdkit)); err == nil {
+		t.Error("the NBD server is enabled")
+	}
+	if err := os.Symlink("/lib/systemd/system/nobodd-nbdkit.socket", filepath.Join(root, nbdkit)); err != nil {
+		t.Fatal(err)
 	}
 	run(t, root, filepath.Join(root, "usr/bin/nobodd-tftpd"), "--check", "--config", filepath.Join(root, "etc/nobodd/nobodd.conf"))
 
