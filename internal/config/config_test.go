@@ -330,6 +330,12 @@ func TestUsualFiles(t *testing.T) {
 	if want := []string{dir + "/nobodd/nobodd.conf"}; !slices.Equal(c.Files, want) {
 		t.Errorf("files %q, want %q", c.Files, want)
 	}
+
+	other := write(t, map[string]string{"f": "[board:2]\nimage = /y\n"})
+	c, err = Load(other + "/f") // that one alone
+	if got, want := show(c, other), ":: 69 1000; 00000002 /y -1"; err != nil || got != want {
+		t.Errorf("got  %s, %v\nwant %s", got, err, want)
+	}
 }
 
 // TestOrderOfUsualFiles: the later one wins, and one that is not there is none.

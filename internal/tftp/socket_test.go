@@ -3,12 +3,16 @@
 package tftp
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestLargestBlock: what fits into the MTU of the route, by IPv4 and IPv6.
@@ -99,6 +103,54 @@ func TestInherit(t *testing.T) {
 		}
 		if err.Error() != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.f.Name(), err, tt.want)
+		}
+	}
+}
+
+// TestWithoutCapabilities: who may do nothing that others may not can serve all the same, on a socket
+// of its own and on one that it was passed.
+func TestWithoutCapabilities(t *testing.T) {
+	data := noise(700)
+	passed, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer passed.Close()
+	f, err := passed.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for name, listen := range map[string]func() (*Listener, error){
+		"its own": func() (*Listener, error) {
+			l, _, err := Listen(netip.MustParseAddr("127.0.0.1"), 0)
+			return l, err
+		},
+		"passed": func() (*Listener, error) { return Inherit(f) },
+	} {
+		s := newServer(t, of(data))
+		ready := make(chan error)
+		s.all.Go(func() {
+			runtime.LockOSThread() // for good: the thread, which has no rights, ends with this goroutine
+			var none [2]unix.CapUserData
+			err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0])
+			if err == nil {
+				s.l, err = listen()
+			}
+			ready <- err
+			if err == nil {
+				s.accept()
+			}
+		})
+		if err := <-ready; err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		c := s.client()
+		c.request("octet", "windowsize 4")
+		c.want("windowsize=4")
+		c.ack(0)
+		if got, why := c.finish(512, 4); why != "" || !bytes.Equal(got, data) {
+			t.Errorf("%s: got %d bytes of %d, %s", name, len(got), len(data), why)
 		}
 	}
 }

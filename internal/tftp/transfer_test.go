@@ -53,7 +53,9 @@ func newServer(t *testing.T, file File) *server {
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	t.Cleanup(func() {
 		s.cancel(errStop)
-		s.l.Close()
+		if s.l != nil {
+			s.l.Close()
+		}
 		s.all.Wait()
 	})
 	return s
