@@ -93,6 +93,36 @@ func TestAskAgainAtOnce(t *testing.T) {
 	}
 }
 
+// TestAskAgainAfterError: the same where the client ended the first request.
+func TestAskAgainAfterError(t *testing.T) {
+	d := serving(t, noise(3000))
+	c := d.client(t)
+	d.log.mu.Lock()
+	defer d.log.mu.Unlock()
+	for range 3 {
+		c.request("x", "octet", "tsize 0")
+		c.want("OACK tsize=3000")
+		c.reply(opError, 0, "Early terminate\x00")
+		waitForgotten(t, d)
+	}
+}
+
+// waitForgotten waits until no request can be taken for one that came before.
+func waitForgotten(t *testing.T, d *testServer) {
+	t.Helper()
+	for deadline := time.Now().Add(soon); ; time.Sleep(time.Millisecond) {
+		d.mu.Lock()
+		n := len(d.live)
+		d.mu.Unlock()
+		switch {
+		case n == 0:
+			return
+		case time.Now().After(deadline):
+			t.Fatalf("%d requests are remembered", n)
+		}
+	}
+}
+
 // TestAborted: a client that breaks off what it had begun to fetch is not one that asked for the size.
 func TestAborted(t *testing.T) {
 	d := serving(t, noise(3000))

@@ -69,6 +69,34 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
+// TestRepeatsAfterError: a client's ERROR is an answer too, after which it may ask the same anew.
+func TestRepeatsAfterError(t *testing.T) {
+	s := newServer(t, of(noise(3000)))
+	var err error
+	if s.l, _, err = Listen(netip.MustParseAddr("127.0.0.1"), 0); err != nil {
+		t.Fatal(err)
+	}
+	waitForStamps(t, s)
+	c := s.client()
+	c.request("octet", "tsize 0")
+	transfer, err := s.l.Accept(received(t, s.l), Ports{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer transfer.Close()
+	s.all.Go(func() {
+		p, err := transfer.Send(s.ctx, s.file)
+		s.ended <- ending{p, err}
+	})
+	c.want("tsize=3000")
+	c.reply(opError, 0, "Early terminate\x00")
+	s.wantEnd(`0 bytes, client said "Early terminate" (0)`)
+	c.request("octet", "tsize 0")
+	if transfer.Repeats(received(t, s.l)) {
+		t.Error("a repetition")
+	}
+}
+
 // waitForStamps waits until the kernel says when packets came: it begins some time after it is asked
 // to, and until then says when they were read.
 func waitForStamps(t *testing.T, s *server) {

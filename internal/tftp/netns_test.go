@@ -234,6 +234,29 @@ func TestLosses(t *testing.T) {
 	}
 }
 
+// TestRouteComesBack: a transfer outlives that its packets cannot be sent for a while.
+func TestRouteComesBack(t *testing.T) {
+	n := newNetwork(t, 1500)
+	data := noise(20 * 512)
+	s := n.serve("::", of(data))
+	for _, tt := range []struct {
+		family, addr, router string
+		window               int
+	}{{"-4", "10.9.2.2", "10.9.2.1", 1}, {"-6", "fd09:2::2", "fd09:2::1", 4}} {
+		c := n.asks(s, tt.addr)
+		c.request("octet", fmt.Sprint("windowsize ", tt.window))
+		c.want(fmt.Sprint("windowsize=", tt.window))
+		n.in(n.server, "ip %s route del default", tt.family)
+		c.ack(0)
+		c.receive(100 * time.Millisecond) // nothing, or the OACK once more
+		n.in(n.server, "ip %s route add default via %s", tt.family, tt.router)
+		if got, why := c.finish(512, tt.window); why != "" || !bytes.Equal(got, data) {
+			t.Errorf("%s: got %d bytes of %d, %s", tt.addr, len(got), len(data), why)
+		}
+		s.wantEnd(fmt.Sprintf("%d bytes, <nil>", len(data)))
+	}
+}
+
 // TestAddressComes: an address is listened on before the machine has it.
 func TestAddressComes(t *testing.T) {
 	n := newNetwork(t, 1500)

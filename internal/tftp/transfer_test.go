@@ -14,8 +14,11 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // soon is how long anything may take that happens at once.
@@ -363,6 +366,20 @@ func TestClientErrors(t *testing.T) {
 	c.wantSoon("DATA 2 of 512 bytes")
 	c.conn.Close()
 	s.wantEnd("512 bytes, client is gone")
+}
+
+// TestSocketErrors: what is no more than a lost packet, and what ends a transfer.
+func TestSocketErrors(t *testing.T) {
+	for err, want := range map[syscall.Errno]error{
+		unix.EMSGSIZE: nil, unix.EHOSTUNREACH: nil, unix.ENETUNREACH: nil, unix.ENETDOWN: nil, unix.EPERM: nil, unix.ENOBUFS: nil,
+		unix.ECONNREFUSED: ErrGone, unix.EBADF: unix.EBADF,
+	} {
+		var s sender
+		s.socketError(&net.OpError{Op: "write", Err: os.NewSyscallError("sendmsg", err)})
+		if s.over != (want != nil) || !errors.Is(s.err, want) {
+			t.Errorf("%v: the transfer is over: %v, with %v; want %v", err, s.over, s.err, want)
+		}
+	}
 }
 
 // TestLast: the hook runs once, after the file was read and before its last block goes out.
