@@ -8,7 +8,7 @@ DESTDIR =
 FUZZTIME = 10s
 
 COMMANDS = $(notdir $(wildcard cmd/nobodd-*))
-SCRIPTS = nobodd-prep
+SCRIPTS = nobodd-prep nobodd-farm
 UNITS = nobodd-tftpd.service nobodd-tftpd.socket nobodd-nbdkit.service nobodd-nbdkit.socket
 
 BINDIR = $(DESTDIR)$(PREFIX)/bin

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) { testimg.Main(m) }
 // programs returns the path of each program that has options.
 func programs(t *testing.T) map[string]string {
 	bin := testimg.Commands(t)
-	programs := map[string]string{"nobodd-prep": "../scripts/nobodd-prep"}
+	programs := map[string]string{"nobodd-prep": "../scripts/nobodd-prep", "nobodd-farm": "../scripts/nobodd-farm"}
 	names, err := filepath.Glob("../cmd/nobodd-*")
 	if err != nil {
 		t.Fatal(err)

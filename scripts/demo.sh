@@ -106,6 +106,15 @@ cat pi3.conf board.conf >boards.conf
 show cat pi3.conf
 
 echo
+echo '* And a rack: one image for each board in a table, which may grow; what is there stays.'
+mkdir rack rack/conf.d
+printf '%s\n' '5a000001 rack1' '5a000002 rack2  # upstairs' >boards
+show nobodd-farm -q -t template.img -d rack -s 1GB --tftpd-dir rack/conf.d --nbd-dir= boards -- --nbd-host 192.168.0.4
+echo '5a000003 rack3' >>boards
+show nobodd-farm -q -t template.img -d rack -s 1GB --tftpd-dir rack/conf.d --nbd-dir= boards -- --nbd-host 192.168.0.4
+cat rack/conf.d/*.conf >>boards.conf
+
+echo
 echo '* The daemon serves these images to these boards, as an ordinary user.'
 port=$("$demo" port)
 printf '$ nobodd-tftpd --listen 127.0.0.1 --port %s --config boards.conf &\n' "$port"
@@ -122,6 +131,13 @@ echo
 echo '* A Pi 3 without an SD card boots beside it: bootcode.bin without a serial number, blocks of 512 bytes.'
 "$demo" pi3 "127.0.0.1:$port" "$serial3" third 127.0.0.3
 same third pi3.img
+
+echo
+echo '* So do the boards of the rack, each by its own name.'
+for board in 1 2 3; do
+	"$demo" get "127.0.0.1:$port" "5a00000$board/cmdline.txt" | tee cmdline.txt
+	grep -q "^ip=dhcp nbdroot=192.168.0.4/rack$board " cmdline.txt || fail "rack$board has not its own command line"
+done
 
 echo
 echo '* The image changes while the daemon runs: what the next request gets.'

@@ -17,7 +17,7 @@ import (
 	"nobodd/internal/testimg"
 )
 
-var commands = []string{"nobodd-cat", "nobodd-check", "nobodd-cp", "nobodd-ls", "nobodd-mkdir", "nobodd-mv", "nobodd-resize", "nobodd-rm", "nobodd-tftpd", "nobodd-prep"}
+var commands = []string{"nobodd-cat", "nobodd-check", "nobodd-cp", "nobodd-ls", "nobodd-mkdir", "nobodd-mv", "nobodd-resize", "nobodd-rm", "nobodd-tftpd", "nobodd-prep", "nobodd-farm"}
 
 var units = []string{"nobodd-tftpd.service", "nobodd-tftpd.socket", "nobodd-nbdkit.service", "nobodd-nbdkit.socket"}
 

@@ -75,9 +75,9 @@ _nobodd() {
 	nobodd-check:-m | nobodd-check:--model) _nobodd_offer < <(printf '%s\n' pi2 pi3 pi3+ cm3 pi4 pi400 cm4 pi5 pi500 cm5) ;;
 	nobodd-check:--nbd-conf) _nobodd_files ;;
 	nobodd-prep:-C | nobodd-prep:--copy) _nobodd_addresses ;;
-	nobodd-prep:* | nobodd-resize:* | nobodd-tftpd:*) _nobodd_files ;;
+	nobodd-farm:* | nobodd-prep:* | nobodd-resize:* | nobodd-tftpd:*) _nobodd_files ;;
 	*) _nobodd_addresses ;;
 	esac
 }
 
-complete -F _nobodd nobodd-ls nobodd-cat nobodd-check nobodd-cp nobodd-mv nobodd-rm nobodd-mkdir nobodd-resize nobodd-prep nobodd-tftpd
+complete -F _nobodd nobodd-ls nobodd-cat nobodd-check nobodd-cp nobodd-mv nobodd-rm nobodd-mkdir nobodd-resize nobodd-prep nobodd-farm nobodd-tftpd
