@@ -12,9 +12,9 @@ type commit struct {
 	fat   *tableWriter
 	buf   []byte // copySize
 	out   gatherer
-	dirty bool // something was written since the last sync
-	freed bool // files were freed in place
-	inUse bool // someone else may write at the same time
+	dirty bool   // something was written since the last sync
+	freed []link // with InPlace: the clusters of the replaced files, if these are freed first
+	inUse bool   // someone else may write at the same time
 
 	copied, total int64 // bytes of files: written so far, and in all
 }
@@ -41,18 +41,16 @@ type commit struct {
 // With TxOptions.InPlace, if the space does not suffice, truncate comes before: the entries of the replaced
 // files are written with no size; sync; their clusters are freed. After a cut these files are empty.
 func (t *Tx) Commit() error {
-	if t.done {
-		return errCommit
+	if t.prepared == nil {
+		if err := t.Prepare(); err != nil {
+			return err
+		}
 	}
-	t.done = true
+	c := t.prepared
+	t.prepared = nil
 	defer t.v.forget()
 	defer t.tellSources()
-	c := &commit{Tx: t, fat: &tableWriter{geometry: t.v.geometry, dev: t.dev}, inUse: t.v.InUse()}
-	c.out = gatherer{geometry: t.v.geometry, writeAt: c.writeAt}
-	if err := c.prepareMoves(c.inUse); err != nil {
-		return err
-	}
-	if err := c.prepare(); err != nil {
+	if err := c.truncate(); err != nil {
 		return err
 	}
 	if err := c.copyFiles(); err != nil {
@@ -72,6 +70,29 @@ func (t *Tx) Commit() error {
 	return nil
 }
 
+// Prepare is the part of Commit that writes nothing: it finds a place for all that was planned. With it, several
+// Tx can be known to fit before the first is committed. It ends the planning, and Commit must follow unless there
+// is an error, which is the one that Commit would return.
+func (t *Tx) Prepare() error {
+	if t.done {
+		return errCommit
+	}
+	t.done = true
+	c := &commit{Tx: t, fat: &tableWriter{geometry: t.v.geometry, dev: t.dev}, inUse: t.v.InUse()}
+	c.out = gatherer{geometry: t.v.geometry, writeAt: c.writeAt}
+	err := c.prepareMoves(c.inUse)
+	if err == nil {
+		err = c.prepare()
+	}
+	if err != nil {
+		t.tellSources()
+		t.v.forget()
+		return err
+	}
+	t.prepared = c
+	return nil
+}
+
 // tellSources calls the Done functions of what was written or moved and of the sources that failed.
 func (t *Tx) tellSources() {
 	for _, n := range t.files {
@@ -79,7 +100,7 @@ func (t *Tx) tellSources() {
 			n.src.done(n.err)
 		}
 	}
-	for _, n := range t.moves {
+	for _, n := range slices.Concat(t.moves, t.ended) {
 		if n.done != nil && (n.switched || n.failed()) {
 			n.done(n.failure())
 		}
@@ -93,7 +114,7 @@ func (c *commit) idle() bool {
 			return false
 		}
 	}
-	return !c.freed
+	return c.freed == nil
 }
 
 func (c *commit) writeAt(p []byte, off int64) error {
@@ -116,7 +137,7 @@ func (c *commit) sync() error {
 	return c.dev.Sync()
 }
 
-// prepare finds a place for everything, writing nothing unless files are freed in place.
+// prepare finds a place for everything.
 func (c *commit) prepare() (err error) {
 	var need int64
 	for d := range c.dirs() {
@@ -189,13 +210,16 @@ func (c *commit) makeRoom(need int64) error {
 	}
 	c.used.subtract(freed)
 	c.space = c.v.newAllocator(c.used)
-	c.freed = true
-	return c.truncate(replaced)
+	c.freed = replaced
+	return nil
 }
 
-// truncate makes the replaced files empty and frees their clusters, links. Writes: each file's entry; sync;
+// truncate makes the replaced files empty and frees their clusters, if that is due. Writes: each file's entry; sync;
 // the FATs. After a cut: each file whole or empty, and lost clusters.
-func (c *commit) truncate(links []link) error {
+func (c *commit) truncate() error {
+	if c.freed == nil {
+		return nil
+	}
 	for _, n := range c.files {
 		if n.e == nil || n.e.d.cluster(c.v.width) == 0 {
 			continue
@@ -211,7 +235,7 @@ func (c *commit) truncate(links []link) error {
 	if err := c.sync(); err != nil {
 		return err
 	}
-	return c.setLinks(links)
+	return c.setLinks(c.freed)
 }
 
 // freeLinks appends to links what frees the old clusters of n, but for those that others need.

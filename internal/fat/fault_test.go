@@ -120,16 +120,11 @@ func TestNeverNowhere(t *testing.T) {
 			old := mustOpen(t, img)
 			from, to := contents(t, old, tt.from), contents(t, old, tt.to)
 			for n := range rec.Len() + 1 {
-				for seed := range uint64(5) {
-					state := rec.After(n)
-					if seed > 0 {
-						state = rec.Torn(n, seed)
-					}
+				for state := range rec.Torn(n, 5) {
 					v := mustOpenDevice(t, state)
 					isOld, isNew := contents(t, v, tt.from) == from, contents(t, v, tt.to) == "new"
 					if !isOld && !isNew || !isNew && contents(t, v, tt.to) != to {
-						t.Errorf("%s: %s to %s: after %d of %d (seed %d): old %v, new %v",
-							name, tt.from, tt.to, n, rec.Len(), seed, isOld, isNew)
+						t.Errorf("%s: %s to %s: torn after %d of %d: old %v, new %v", name, tt.from, tt.to, n, rec.Len(), isOld, isNew)
 					}
 				}
 			}
@@ -192,9 +187,9 @@ func TestTorn(t *testing.T) {
 				t.Fatal(err)
 			}
 			for n := range rec.Len() + 1 {
-				for seed := range uint64(8) {
-					if err := judge(rec.Torn(n, seed), before, after); err != nil {
-						t.Errorf("%s: %s: torn after %d of %d (seed %d): %v", name, o.name, n, rec.Len(), seed, err)
+				for state := range rec.Torn(n, 8) {
+					if err := judge(state, before, after); err != nil {
+						t.Errorf("%s: %s: torn after %d of %d: %v", name, o.name, n, rec.Len(), err)
 					}
 				}
 			}
@@ -227,9 +222,9 @@ func TestTornGrow(t *testing.T) {
 			t.Fatal(err)
 		}
 		for n := range rec.Len() + 1 {
-			for seed := range uint64(16) {
-				if err := judge(rec.Torn(n, seed), before, after); err != nil {
-					t.Errorf("%s: torn after %d of %d (seed %d): %v", name, n, rec.Len(), seed, err)
+			for state := range rec.Torn(n, 16) {
+				if err := judge(state, before, after); err != nil {
+					t.Errorf("%s: torn after %d of %d: %v", name, n, rec.Len(), err)
 				}
 			}
 		}

@@ -3,6 +3,7 @@
 package fat
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"slices"
@@ -18,7 +19,8 @@ var (
 
 // Rename plans to move the file or directory old to new, whose parent must exist or be planned by Mkdir. A file
 // at new is replaced, and a directory by a directory if it is empty; both keep the spelling of their name. If new
-// is old's own entry, by another spelling or its other name, it is spelled so from then on.
+// is old's own entry, by another spelling or its other name, it is spelled so from then on. A directory at new that
+// holds just what old holds is what a move that was cut left: old is removed, which ends it.
 //
 // Within a directory the new name takes the old one's slots, or free ones in the same sector, wherever it fits
 // there, and a file that is replaced may be in the same sector too: one write, which moves no data. Else what
@@ -96,6 +98,9 @@ func (t *Tx) rename(from *node, d *txDir, base string, done func(error)) error {
 			n.respelled = respelled
 		}
 	default:
+		if t.wasMoved(from, n) {
+			return t.endMove(from, done)
+		}
 		err = t.replaceBy(n, from)
 	}
 	if err != nil {
@@ -107,6 +112,100 @@ func (t *Tx) rename(from *node, d *txDir, base string, done func(error)) error {
 	t.moves = append(t.moves, n)
 	return nil
 }
+
+// endMove plans the end of a move that was cut when all of it stood in its new place.
+func (t *Tx) endMove(from *node, done func(error)) error {
+	if err := t.removeNode(from, true); err != nil {
+		return err
+	}
+	from.done = done
+	t.ended = append(t.ended, from)
+	return nil
+}
+
+// WasMoved reports whether the directory new is what a move of the directory old left that was cut when all of it
+// stood in its new place: it is not empty, and the names, times (of creation, too), attributes and contents below both
+// are the same. What cannot be read whole is no such copy.
+func (t *Tx) WasMoved(old, new string) bool {
+	from, err := t.movable(old)
+	if err != nil {
+		return false
+	}
+	d, base, err := t.locate(new)
+	if err != nil || base == "" {
+		return false
+	}
+	n := d.child(base)
+	return n != nil && t.wasMoved(from, n)
+}
+
+func (t *Tx) wasMoved(from, n *node) bool {
+	if n == from || !from.isDir || !n.isDir || n.e == nil || from.dir.isTouched() || n.dir.isTouched() {
+		return false
+	}
+	ok, empty := t.sameDir(from.parent.old, from.e, n.parent.old, n.e, 0)
+	return ok && !empty
+}
+
+// isTouched reports whether something is to be changed in d or below it. A nil d is a directory that was not looked into.
+func (d *txDir) isTouched() bool {
+	return d != nil && (len(d.changes) > 0 || slices.ContainsFunc(d.subs, (*txDir).isTouched))
+}
+
+// sameDir reports whether the directories a and b, entries of pa and pb, hold the same, and whether that is nothing.
+func (t *Tx) sameDir(pa *directory, a *entry, pb *directory, b *entry, depth int) (same, empty bool) {
+	da, erra := t.v.sub(pa, a)
+	db, errb := t.v.sub(pb, b)
+	if erra != nil || errb != nil || da.damage != nil || db.damage != nil ||
+		len(da.entries) != len(db.entries) || depth > maxDepth {
+		return false, false
+	}
+	for i := range da.entries {
+		e := &da.entries[i]
+		other := db.find(e.name)
+		if other == nil || other.name != e.name {
+			return false, false
+		}
+		x, y := e.d, other.d
+		x.setCluster(0, t.v.width)
+		y.setCluster(0, t.v.width)
+		if x != y {
+			return false, false
+		}
+		if e.d.isDir() {
+			same, _ = t.sameDir(da, e, db, other, depth+1)
+		} else {
+			same = t.sameFile(e, other)
+		}
+		if !same {
+			return false, false
+		}
+	}
+	return true, len(da.entries) == 0
+}
+
+// sameFile reports whether the files a and b, of the same size, can be read and hold the same.
+func (t *Tx) sameFile(a, b *entry) bool {
+	fa, erra := t.v.openFile(a.name, a)
+	fb, errb := t.v.openFile(b.name, b)
+	if erra != nil || errb != nil {
+		return false
+	}
+	pa, pb := make([]byte, 64<<10), make([]byte, 64<<10)
+	for {
+		na, erra := io.ReadFull(fa, pa)
+		nb, errb := io.ReadFull(fb, pb)
+		if erra != nil || errb != nil {
+			return bytes.Equal(pa[:na], pb[:nb]) && isEnd(erra) && isEnd(errb)
+		}
+		if !bytes.Equal(pa, pb) {
+			return false
+		}
+	}
+}
+
+// isEnd reports whether io.ReadFull met the end of a file.
+func isEnd(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }
 
 // replaceBy plans that from replaces n.
 func (t *Tx) replaceBy(n, from *node) error {

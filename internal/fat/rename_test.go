@@ -159,9 +159,9 @@ func TestRenameFaults(t *testing.T) {
 				err := change(stopped, size, fat.TxOptions{}, m.plan)
 				switch {
 				case errors.Is(err, fs.ErrNotExist): // it was done
-				case err != nil && (len(below(before, m.from)) < 2 || !errors.Is(err, fat.ErrNotEmpty)):
+				case err != nil:
 					t.Errorf("%s: %v: again after a stop at write %d: %v", name, m, n, err)
-				case err == nil:
+				default:
 					if err := judge(stopped, after, after); err != nil {
 						t.Errorf("%s: %v: again after a stop at write %d: %v", name, m, n, err)
 					}
@@ -169,6 +169,75 @@ func TestRenameFaults(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A directory moves onto one that holds just the same, as a cut move leaves it, and onto no other one.
+func TestRenameEnds(t *testing.T) {
+	img, tree := fixtureTree(t, "fat16")
+	for name, tt := range map[string]struct {
+		more func(tx *fat.Tx) error
+		want string
+	}{
+		"the same": {func(*fat.Tx) error { return nil }, ""},
+		"less":     {func(tx *fat.Tx) error { return tx.Remove("EMPTYDIR/o/dwc2.dtbo") }, "rename EMPTYDIR/o: directory not empty"},
+		"more":     {func(tx *fat.Tx) error { return tx.WriteFile("EMPTYDIR/o/deep/x", source(nil)) }, "rename EMPTYDIR/o: directory not empty"},
+		"another name": {func(tx *fat.Tx) error { return tx.Rename("EMPTYDIR/o/deep", "EMPTYDIR/o/DEEP", nil) },
+			"rename EMPTYDIR/o: directory not empty"},
+		"another content": {func(tx *fat.Tx) error {
+			data := bytes.Clone(tree["overlays/dwc2.dtbo"])
+			data[len(data)-1]++
+			return tx.WriteFile("EMPTYDIR/o/dwc2.dtbo", source(data))
+		}, "rename EMPTYDIR/o: directory not empty"},
+	} {
+		rec := testimg.NewRecorder(img)
+		plan := func(f func(tx *fat.Tx) error) error { return change(rec, rec.Size(), fat.TxOptions{}, f) }
+		if err := plan(move{from: "overlays", to: "EMPTYDIR/o"}.plan); err != nil {
+			t.Fatal(err)
+		}
+		n := 0 // the writes after which both are there
+		for contents(t, mustOpenDevice(t, rec.After(n)), "EMPTYDIR/o") == "-" {
+			n++
+		}
+		rec = testimg.Record(rec.After(n))
+		if err := plan(tt.more); err != nil {
+			t.Fatal(err)
+		}
+		told := errors.New("not told")
+		err := plan(func(tx *fat.Tx) error { return tx.Rename("overlays", "EMPTYDIR/o", func(err error) { told = err }) })
+		if errText(err) != tt.want || (told == nil) != (err == nil) {
+			t.Errorf("%s: %v, done was told %v", name, err, told)
+		}
+		want := contents(t, mustOpen(t, img), "overlays")
+		v := mustOpenDevice(t, rec)
+		if old := contents(t, v, "overlays"); tt.want == "" && old != "-" || tt.want != "" && old != want {
+			t.Errorf("%s: the old place holds %d bytes", name, len(old))
+		}
+		if tt.want == "" && contents(t, v, "EMPTYDIR/o") != want {
+			t.Errorf("%s: the new place does not hold it", name)
+		}
+	}
+}
+
+// What was prepared is not planned any further, and nothing is written until Commit.
+func TestPrepare(t *testing.T) {
+	img, tree := fixtureTree(t, "fat16")
+	dev := testimg.NewCounter(testimg.Mem(img))
+	if err := change(dev, int64(len(img)), fat.TxOptions{}, func(tx *fat.Tx) error {
+		if err := tx.WriteFile("new", source([]byte("new"))); err != nil {
+			return err
+		}
+		if err := tx.Prepare(); err != nil || dev.Writes > 0 {
+			t.Errorf("Prepare = %v, with %d writes", err, dev.Writes)
+		}
+		if err := errors.Join(tx.Prepare(), tx.Mkdir("dir", now)); err == nil {
+			t.Error("something can be planned after Prepare")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	tree["new"] = []byte("new")
+	check(t, img, tree)
 }
 
 // A disk that reorders the writes between two syncs changes nothing about that.
@@ -184,9 +253,9 @@ func TestRenameTorn(t *testing.T) {
 				t.Fatal(err)
 			}
 			for n := range rec.Len() + 1 {
-				for seed := range uint64(6) {
-					if err := m.judge(rec.Torn(n, seed), int64(len(img)), before); err != nil {
-						t.Errorf("%s: %v: torn after %d of %d (seed %d): %v", name, m, n, rec.Len(), seed, err)
+				for state := range rec.Torn(n, 6) {
+					if err := m.judge(state, int64(len(img)), before); err != nil {
+						t.Errorf("%s: %v: torn after %d of %d: %v", name, m, n, rec.Len(), err)
 					}
 				}
 			}

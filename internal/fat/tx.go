@@ -70,7 +70,10 @@ type Tx struct {
 	root  *txDir
 	files []*node // to write, in the order planned
 	moves []*node // what is moved, at the new places
+	ended []*node // what stands at its new place already, at the old places
 	done  bool
+
+	prepared *commit
 }
 
 // txDir is a directory that a Tx changes, or has looked into.

@@ -25,7 +25,7 @@ func (a item) equal(b item) bool {
 type walk struct {
 	*volume
 	fat         []uint32
-	owner       map[uint32]string // cluster: path of what it belongs to
+	owner       []*string // by cluster: path of what it belongs to, nil if to nothing
 	tree        map[string]item
 	damage      []string
 	files, dirs int
@@ -35,7 +35,7 @@ type walk struct {
 const maxDamage = 100
 
 func (v *volume) walk(fat []uint32) *walk {
-	w := &walk{volume: v, fat: fat, owner: map[uint32]string{}, tree: map[string]item{}}
+	w := &walk{volume: v, fat: fat, owner: make([]*string, len(fat)), tree: map[string]item{}}
 	if v.width == 32 {
 		chain := w.chain("", v.rootCluster)
 		w.directory("", v.rootCluster, 0, w.load("", chain))
@@ -63,11 +63,11 @@ func (w *walk) chain(path string, first uint32) []uint32 {
 			w.bad(path, "cluster %d is out of range", c)
 			return chain
 		}
-		if owner, taken := w.owner[c]; taken {
-			w.bad(path, "cluster %d belongs to /%s already", c, owner)
+		if owner := w.owner[c]; owner != nil {
+			w.bad(path, "cluster %d belongs to /%s already", c, *owner)
 			return chain
 		}
-		w.owner[c] = path
+		w.owner[c] = &path
 		chain = append(chain, c)
 		switch next := w.fat[c]; {
 		case next >= endOfChain:
@@ -99,10 +99,7 @@ func (w *walk) load(path string, chain []uint32) []byte {
 func (w *walk) lost() int {
 	n := 0
 	for c := 2; c < len(w.fat); c++ {
-		if w.fat[c] == 0 || w.fat[c] == badCluster {
-			continue
-		}
-		if _, owned := w.owner[uint32(c)]; !owned {
+		if w.owner[c] == nil && w.fat[c] != 0 && w.fat[c] != badCluster {
 			n++
 		}
 	}
@@ -262,10 +259,13 @@ func (w *walk) subdirectory(path string, parent uint32, e []byte) {
 		w.bad(path, "a directory of size %d", n)
 	}
 	first := w.first(e)
-	taken, old := w.owner[first]
+	var taken *string
+	if w.valid(first) {
+		taken = w.owner[first]
+	}
 	chain := w.chain(path, first)
-	if old {
-		w.bad(path, "the directory is the same as /%s", taken)
+	if taken != nil {
+		w.bad(path, "the directory is the same as /%s", *taken)
 		return
 	}
 	if w.width == 32 && parent == w.rootCluster {

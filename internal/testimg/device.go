@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"sync"
 )
@@ -170,26 +171,53 @@ func (r *Recorder) After(n int) *Paged {
 	return state
 }
 
-// Torn returns a state that a power cut after the first n writes and syncs may leave on
-// a disk that reorders: everything up to the last sync is there; each 512-byte sector
-// written after it is there or not, as seed decides.
-func (r *Recorder) Torn(n int, seed uint64) *Paged {
+// Torn returns states that a power cut after the first n writes and syncs may leave on a disk
+// that reorders: everything up to the last sync is there; each 512-byte sector written after it
+// is there or not. It returns all of them if they are no more than most, else most that are
+// chosen at random, the same for the same n. Those that were states after n-1 are left out.
+func (r *Recorder) Torn(n, most int) iter.Seq[*Paged] {
 	synced := n
 	for synced > 0 && !r.ops[synced-1].sync {
 		synced--
 	}
-	state := r.After(synced)
-	rnd := rand.New(rand.NewPCG(seed, uint64(n)))
+	var sectors []op
+	last := 0 // how many of them were written before the last write
 	for _, o := range r.ops[synced:n] {
-		for off, end := o.off, o.off+int64(len(o.data)); off < end; {
-			next := min(end, off/512*512+512)
-			if rnd.IntN(2) == 0 {
-				must(state.WriteAt(o.data[off-o.off:next-o.off], off))
+		last = len(sectors)
+		sectors = append(sectors, o.sectors()...)
+	}
+	all := len(sectors) < 20 && 1<<len(sectors) <= most
+	rnd := rand.New(rand.NewPCG(0, uint64(n)))
+	return func(yield func(*Paged) bool) {
+		for i := range most {
+			there := uint64(i)
+			if all && i == 1<<len(sectors) {
+				return
 			}
-			off = next
+			if all && len(sectors) > 0 && there>>last == 0 {
+				continue
+			}
+			state := r.After(synced)
+			for k, o := range sectors {
+				if all && there>>k&1 != 0 || !all && rnd.IntN(2) == 0 {
+					must(state.WriteAt(o.data, o.off))
+				}
+			}
+			if !yield(state) {
+				return
+			}
 		}
 	}
-	return state
+}
+
+// sectors returns the write o as one for each 512-byte sector.
+func (o op) sectors() (list []op) {
+	for off, end := o.off, o.off+int64(len(o.data)); off < end; {
+		next := min(end, off/512*512+512)
+		list = append(list, op{off: off, data: o.data[off-o.off : next-o.off]})
+		off = next
+	}
+	return list
 }
 
 // must is for a write that was done before.

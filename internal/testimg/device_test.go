@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 )
 
@@ -108,20 +109,40 @@ func TestRecorder(t *testing.T) {
 	if got := sectors(r.Paged); got != "1220" {
 		t.Errorf("now: %s", got)
 	}
-	seen := map[string]bool{}
-	for seed := range uint64(64) {
-		seen[sectors(r.Torn(3, seed))] = true
-		if got := sectors(r.Torn(2, seed)); got != "1100" {
-			t.Errorf("a cut right after the sync left %s", got)
+	torn := func(n, most int) (states []string) {
+		for state := range r.Torn(n, most) {
+			states = append(states, sectors(state))
+		}
+		slices.Sort(states)
+		return states
+	}
+	for _, tt := range []struct {
+		n, most int
+		want    []string
+	}{
+		{0, 4, []string{"0000"}},
+		{1, 4, []string{"0100", "1000", "1100"}}, // 0000 is a state after none
+		{2, 4, []string{"1100"}},
+		{3, 4, []string{"1120", "1200", "1220"}},
+		{3, 9, []string{"1120", "1200", "1220"}},
+	} {
+		if got := torn(tt.n, tt.most); !slices.Equal(got, tt.want) {
+			t.Errorf("a cut after %d left %q, want %q", tt.n, got, tt.want)
 		}
 	}
-	for _, want := range []string{"1100", "1200", "1120", "1220"} {
-		if !seen[want] {
-			t.Errorf("no cut left %s", want)
+	if got := torn(3, 3); len(got) != 3 || !slices.Equal(got, torn(3, 3)) { // not all that there may be
+		t.Errorf("cuts left %q", got)
+	}
+	if err := r.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	for _, off := range []int64{0, 512} { // two writes
+		if _, err := r.WriteAt(make([]byte, 512), off); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if len(seen) != 4 {
-		t.Errorf("cuts left %v", seen)
+	if got := torn(6, 4); !slices.Equal(got, []string{"0020", "1020"}) {
+		t.Errorf("a cut after two writes left %q", got)
 	}
 }
 

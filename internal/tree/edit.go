@@ -11,7 +11,7 @@ import (
 	"nobodd/internal/image"
 )
 
-// edit changes what one image holds, which is locked for that: the names in its volumes.
+// edit changes what images hold, which are locked for that: the names in their volumes.
 type edit struct {
 	env     Env
 	opt     fat.TxOptions
@@ -33,37 +33,21 @@ type volumeEdit struct {
 }
 
 // editImages has plan called with each operand, all of them in images, and makes what it
-// planned. The images are locked one after another, in the order of their first operands.
-// What concerns one operand does not keep the others from being done; the error joins all
-// that went wrong.
+// planned, once it is known that all of it fits. What concerns one operand does not keep the
+// others from being done; the error joins all that went wrong.
 func editImages(env Env, opt fat.TxOptions, operands []addr.Addr, plan func(*edit, addr.Addr)) error {
-	var order []string
-	byImage := map[string][]addr.Addr{}
+	e := &edit{env: env, opt: opt, images: newImages(env)}
 	for _, a := range operands {
-		key := image.Key(a.Image)
-		if byImage[key] == nil {
-			order = append(order, key)
-		}
-		byImage[key] = append(byImage[key], a)
+		e.images.want(a, image.Write)
 	}
-	var errs []error
-	for _, key := range order {
-		e := &edit{env: env, opt: opt, images: newImages(env)}
-		e.run(byImage[key], plan)
-		errs = append(errs, e.errs...)
-	}
-	return errors.Join(errs...)
-}
-
-// run edits the image of all the operands.
-func (e *edit) run(operands []addr.Addr, plan func(*edit, addr.Addr)) {
-	e.images.want(operands[0], image.Write)
 	e.images.open()
 	for _, a := range operands {
 		plan(e, a)
 	}
-	for _, v := range e.volumes {
-		e.commit(v)
+	if e.prepare() {
+		for _, v := range e.volumes {
+			e.commit(v)
+		}
 	}
 	if err := e.images.close(); err != nil {
 		e.errs = append(e.errs, err)
@@ -71,6 +55,27 @@ func (e *edit) run(operands []addr.Addr, plan func(*edit, addr.Addr)) {
 	for _, v := range e.volumes {
 		v.print(e.env)
 	}
+	return errors.Join(e.errs...)
+}
+
+// prepare finds a place for what was planned, and reports whether the changes are to be made:
+// none of them if one volume has no space.
+func (e *edit) prepare() bool {
+	for _, v := range e.volumes {
+		if !v.changed {
+			continue
+		}
+		err := v.tx.Prepare()
+		if err == nil {
+			continue
+		}
+		v.changed = false
+		e.errs = append(e.errs, located(v.root, err))
+		if none := (*fat.NoSpaceError)(nil); errors.As(err, &none) {
+			return false
+		}
+	}
+	return true
 }
 
 func (e *edit) fail(a addr.Addr, err error) { e.errs = append(e.errs, failure(a, err)) }

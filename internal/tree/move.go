@@ -144,7 +144,7 @@ func (m *mover) source(e *edit, a addr.Addr) error {
 	}
 	src := place{v.volume, a, v.Key("", "", fi)}
 	dst, di := m.dest.place, m.dest.info
-	if m.into && !m.respells(src) {
+	if m.into && !m.respells(src) && !m.stands(src) {
 		if dst, di, err = m.dest.child(fi.Name()); err != nil {
 			return failure(dst.addr, err)
 		}
@@ -164,6 +164,12 @@ func (m *mover) respells(src place) bool {
 	base := path.Base(m.dest.name())
 	return !m.several && !m.opt.IntoDir && m.dest.info != nil && m.dest.key == src.key &&
 		base != m.dest.info.Name() && fat.Fold(base) == fat.Fold(m.dest.info.Name())
+}
+
+// stands reports whether the destination is the only source in its new place already, where a move that
+// was cut has left it: the same command made that directory, and is not to go into it now.
+func (m *mover) stands(src place) bool {
+	return !m.several && !m.opt.IntoDir && m.v.tx.WasMoved(src.name(), m.dest.name())
 }
 
 // keeps reports whether what is at dst, or planned to be, is to stay.

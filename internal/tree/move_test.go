@@ -8,6 +8,9 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"nobodd/internal/fat"
+	"nobodd/internal/testimg"
 )
 
 func TestMove(t *testing.T) {
@@ -123,6 +126,55 @@ func movedTree(tree files, moved map[string]string) files {
 		}
 	}
 	return want
+}
+
+// The same command again ends the move of a directory that was cut when it stood in both places, be the
+// destination its new name or the directory that it goes into.
+func TestMoveAgain(t *testing.T) {
+	for _, tt := range []struct{ dest, to string }{
+		{"vol.img:/EMPTYDIR", "EMPTYDIR/overlays"},
+		{"vol.img:/EMPTYDIR/", "EMPTYDIR/overlays"},
+		{"vol.img:/EMPTYDIR/new", "EMPTYDIR/new"},
+	} {
+		img := inScene(t, "fat16", nil)
+		want := volumeTree(t)
+		for name, data := range maps.Clone(want) {
+			if sub, ok := strings.CutPrefix(name, "overlays/"); ok {
+				delete(want, name)
+				want[tt.to+"/"+sub] = data
+			}
+		}
+		rec := testimg.NewRecorder(img)
+		v, err := fat.Open(rec, rec.Size())
+		must(t, err)
+		tx, err := v.Begin(fat.TxOptions{})
+		must(t, err)
+		must(t, tx.Rename("overlays", tt.to, nil))
+		must(t, tx.Commit())
+		both := 0 // cuts that leave it in both places
+		for n := range rec.Len() + 1 {
+			must(t, os.WriteFile("vol.img", rec.After(n).Bytes(), 0o666))
+			v, err := fat.Open(rec.After(n), rec.Size())
+			must(t, err)
+			_, olderr := v.Stat("overlays")
+			_, newerr := v.Stat(tt.to)
+			if olderr != nil || newerr != nil {
+				continue
+			}
+			both++
+			env, out := testEnv("")
+			must(t, Move(env, MoveOptions{Verbose: true}, []string{"vol.img:/overlays"}, tt.dest))
+			if want := "'vol.img:/overlays' -> 'vol.img:/" + tt.to + "'\n"; out.String() != want {
+				t.Errorf("cut after %d: printed %q, want %q", n, out, want)
+			}
+			if got := volumeTree(t); !maps.Equal(got, want) {
+				t.Errorf("cut after %d: the volume holds %q", n, got)
+			}
+		}
+		if both == 0 {
+			t.Errorf("%s: no cut leaves it in both places", tt.dest)
+		}
+	}
 }
 
 // meterEnv notes what is shown of the progress.
