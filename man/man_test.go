@@ -32,7 +32,16 @@ func read(t *testing.T, page string) string {
 	return string(text)
 }
 
-func TestMain(m *testing.M) { testimg.Main(m) }
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "curl" { // see examples
+		if err := curl(os.Args[len(os.Args)-1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	testimg.Main(m)
+}
 
 // programs returns the path of each program that has options.
 func programs(t *testing.T) map[string]string {
