@@ -119,7 +119,7 @@ func resize(c *cli.Context, r request) error {
 	}
 	for _, p := range ch.plan.Cut {
 		tool.Note(c, "warning: %s: partition %d ends at byte %d, but the image had only %d: "+
-			"what was cut off reads as zeros",
+			"what was cut off reads as zeros; unless it was made so, get or unpack it anew",
 			r.path, p.Num, p.End(), ch.plan.OldSize)
 	}
 	if ch.plan.Repairs() {

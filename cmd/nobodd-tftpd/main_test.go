@@ -254,7 +254,7 @@ func TestReload(t *testing.T) {
 
 	write(strings.ReplaceAll(first, "[board:1]", "[board:1]\npartitoin = 1") + "[board:4]\nimage = " + image + "\n[board:5]\nip = x\n")
 	p.signal(syscall.SIGHUP)
-	p.wait(conf + `:5: unknown key "partitoin" in [board:1]; board 00000001 stays as it was`)
+	p.wait(conf + `:5: unknown key "partitoin" in [board:1] (there are image, partition, ip, prefix and uncached); board 00000001 stays as it was`)
 	p.wait(conf + `:10: ip: "x" is not an IP address; board 00000005 is left out`)
 	p.wait("configuration reloaded, 3 boards")
 	wantServed(t, port, "1/config.txt")
@@ -265,7 +265,7 @@ func TestReload(t *testing.T) {
 
 	write(first + "[tftp]\nprot = 1\n")
 	p.signal(syscall.SIGHUP)
-	p.wait(conf + `:7: unknown key "prot" in [tftp]`)
+	p.wait(conf + `:7: unknown key "prot" in [tftp] (there are listen, port, ports, includedir, max-transfers and max-blksize)`)
 	p.wait("configuration not reloaded, all stays as it was")
 	wantServed(t, port, "4/config.txt")
 
@@ -343,8 +343,8 @@ func TestSystemd(t *testing.T) {
 		files []*os.File
 		want  string
 	}{
-		{nil, "systemd passed 0 sockets, and not one"},
-		{[]*os.File{fileOf(t, udp), fileOf(t, udp)}, "systemd passed 2 sockets, and not one"},
+		{nil, "systemd passed 0 sockets, and not one: is nobodd-tftpd.socket started?"},
+		{[]*os.File{fileOf(t, udp), fileOf(t, udp)}, "systemd passed 2 sockets, and not one: is nobodd-tftpd.socket started?"},
 		{[]*os.File{fileOf(t, tcp.(*net.TCPListener))}, "LISTEN_FD_3 is no datagram socket of the internet"},
 	} {
 		p := begin(t, activated(tt.files, "--listen", "systemd"))

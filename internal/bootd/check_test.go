@@ -37,7 +37,7 @@ $`)
 	}
 	want := "board 00000002: /nonesuch.img: no such image\n" +
 		"board 00000003: " + path + ": no partition 7 (the image has 1, 2)\n" +
-		"board 00000004: " + path + ": partition 2 holds no FAT file system, but ext4 (FAT is in 1)"
+		"board 00000004: " + path + ": partition 2 holds no FAT file system, but ext4 (FAT is in partition 1)"
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}

@@ -257,7 +257,7 @@ func TestMistakesCostWhatTheyConcern(t *testing.T) {
 	want("2/config.txt", missing)
 
 	r.set(conf("[board:1]\nimage=/none\nport=1\n[board:2]\nimage=IMAGE\nip=127.0.0.2\n[board:3]\nimage=IMAGE\n"), nil)
-	r.log.wait(t, 1, `nobodd.conf:6: unknown key "port" in [board:1]; board 00000001 stays as it was`+"\n")
+	r.log.wait(t, 1, `nobodd.conf:6: unknown key "port" in [board:1] (there are image, partition, ip, prefix and uncached); board 00000001 stays as it was`+"\n")
 	r.log.wait(t, 1, "configuration reloaded, 3 boards\n")
 	want("1/config.txt", served)
 	want("one/config.txt", served)
@@ -409,15 +409,28 @@ func TestRunErrors(t *testing.T) {
 		sockets string
 	}{
 		{err: errors.New("nobodd.conf:3: no"), want: "nobodd.conf:3: no"},
-		{cfg: config.Config{Listen: "127.0.0.1", Port: port}, want: fmt.Sprintf("listen udp4 127.0.0.1:%d: bind: address already in use", port)},
-		{cfg: config.Config{Listen: "systemd"}, want: "systemd passed 0 sockets, and not one"},
-		{cfg: config.Config{Listen: "systemd"}, sockets: "x", want: "systemd passed 0 sockets, and not one"},
+		{cfg: config.Config{Listen: "127.0.0.1", Port: port}, want: fmt.Sprintf(
+			"UDP port %d: address already in use: ss -ulnp 'sport = %[1]d' shows by which program", port)},
+		{cfg: config.Config{Listen: "systemd"}, want: "systemd passed 0 sockets, and not one: is nobodd-tftpd.socket started?"},
+		{cfg: config.Config{Listen: "systemd"}, sockets: "x", want: "systemd passed 0 sockets, and not one: is nobodd-tftpd.socket started?"},
 	} {
 		t.Setenv("LISTEN_FDS", tt.sockets)
 		d := Daemon{Load: func() (*config.Config, error) { return &tt.cfg, tt.err }, Log: slog.New(newLogs(t))}
 		if err := d.Run(context.Background()); err == nil || err.Error() != tt.want {
 			t.Errorf("%+v: got %v, want %s", tt.cfg, err, tt.want)
 		}
+	}
+}
+
+// TestExplain: what is said of a port that may not be had.
+func TestExplain(t *testing.T) {
+	err := explain(&net.OpError{Op: "listen", Err: os.NewSyscallError("bind", syscall.EACCES)}, 69)
+	const want = "UDP port 69: permission denied: below 1024 are those of root, and of systemd's socket; --port takes another"
+	if err == nil || err.Error() != want || !errors.Is(err, syscall.EACCES) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if err := explain(nil, 69); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -3,10 +3,12 @@
 package bootd
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
+	"syscall"
 
 	"github.com/coreos/go-systemd/v22/activation"
 
@@ -23,7 +25,7 @@ func Listen(cfg *config.Config, log *slog.Logger) (*tftp.Listener, error) {
 	case config.Systemd:
 		files := activation.Files(true)
 		if len(files) != 1 {
-			return nil, fmt.Errorf("systemd passed %d sockets, and not one", len(files))
+			return nil, fmt.Errorf("systemd passed %d sockets, and not one: is nobodd-tftpd.socket started?", len(files))
 		}
 		defer files[0].Close()
 		return tftp.Inherit(files[0])
@@ -36,5 +38,17 @@ func Listen(cfg *config.Config, log *slog.Logger) (*tftp.Listener, error) {
 	if absent {
 		log.Warn("this machine does not have the address " + cfg.Listen + " yet; listening on it all the same")
 	}
-	return l, err
+	return l, explain(err, cfg.Port)
+}
+
+// explain says what to do about a port that cannot be had. err may be nil.
+func explain(err error, port int) error {
+	switch {
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("UDP port %d: %w: below 1024 are those of root, and of systemd's socket; --port takes another",
+			port, syscall.EACCES)
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("UDP port %d: %w: ss -ulnp 'sport = %[1]d' shows by which program", port, syscall.EADDRINUSE)
+	}
+	return err
 }

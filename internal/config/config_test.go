@@ -137,6 +137,19 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// TestKeys: the keys that a mistake is told to choose from are all of them, and known.
+func TestKeys(t *testing.T) {
+	for section, keys := range map[string]string{"tftp": tftpKeys, "board:7": boardKeys, "board:default": defaultKeys} {
+		for _, key := range strings.Fields(strings.NewReplacer(",", "", " and ", " ").Replace(keys)) {
+			dir := write(t, map[string]string{"f": "[" + section + "]\n" + key + " = 8\n"})
+			c, _ := Load(filepath.Join(dir, "f"))
+			if got := mistakes(c, dir); strings.Contains(got, "unknown key") {
+				t.Error(got)
+			}
+		}
+	}
+}
+
 // TestMistakes: what each of them costs, and what it says. The board 8 is right.
 func TestMistakes(t *testing.T) {
 	const noSerial = `is no serial number (1 to 16 hexadecimal digits)`
@@ -144,11 +157,11 @@ func TestMistakes(t *testing.T) {
 		text string // of the main file
 		want string
 	}{
-		{"[tftp]\n\nlisen = ::\n", `all: f:3: unknown key "lisen" in [tftp]`},
-		{"[TFTP]\nport = 69", `all: f:1: unknown section [TFTP]`},
-		{"[nbd]\nx\ny = z\n[tftp]\nport = x\n", "all: f:1: unknown section [nbd]\nall: f:5: port: \"x\" is neither a port number nor a service"},
+		{"[tftp]\n\nlisen = ::\n", `all: f:3: unknown key "lisen" in [tftp] (there are listen, port, ports, includedir, max-transfers and max-blksize)`},
+		{"[TFTP]\nport = 69", `all: f:1: unknown section [TFTP] (there are [tftp], [board:SERIAL] and [board:default])`},
+		{"[nbd]\nx\ny = z\n[tftp]\nport = x\n", "all: f:1: unknown section [nbd] (there are [tftp], [board:SERIAL] and [board:default])\nall: f:5: port: \"x\" is neither a port number nor a service"},
 		{"[tftp\nx\n", `all: f:1: no ] at the end of "[tftp"`},
-		{"[]\n", `all: f:1: unknown section []`},
+		{"[]\n", `all: f:1: unknown section [] (there are [tftp], [board:SERIAL] and [board:default])`},
 		{"[tftp]\nlisten\n", `all: f:2: "listen" is no key = value`},
 		{"port = 69\n", `all: f:1: "port = 69" stands before the first section`},
 		{"[tftp]\nlisten = eth0\n", `all: f:2: listen: "eth0" is neither an IP address nor stdin nor systemd`},
@@ -175,7 +188,7 @@ func TestMistakes(t *testing.T) {
 
 		{"[board:1\nimage = x\n", `00000001: f:1: no ] at the end of "[board:1"`},
 		{"[board:1] x\nimage = x\n", `00000001: f:1: no ] at the end of "[board:1] x"`},
-		{"[board:1]\nimage = x\nlisten = ::\n", `00000001: f:3: unknown key "listen" in [board:1]`},
+		{"[board:1]\nimage = x\nlisten = ::\n", `00000001: f:3: unknown key "listen" in [board:1] (there are image, partition, ip, prefix and uncached)`},
 		{"[board:1]\nimage = x\nlisten\n", `00000001: f:3: "listen" is no key = value`},
 		{"[board:1]\nimage = x\nip=" + strings.Repeat("1", 70000), `00000001: f:3: line too long`},
 		{"[board:1]\nimage =\n", "00000001: f:2: image: no value"},
@@ -188,16 +201,16 @@ func TestMistakes(t *testing.T) {
 		{"[board:1]\nimage = x\nprefix = a /\n", `00000001: f:3: prefix: "/" is no beginning of a path`},
 		{"[board:1]\nimage = x\nprefix = a/../b\n", `00000001: f:3: prefix: "a/../b" is no beginning of a path`},
 		{"[board:1]\nimage = x\n[board:1]\nip = 1\n[board:1]\nip = 1.1.1.1\n", `00000001: f:4: ip: "1" is not an IP address`},
-		{"[board:2]\nip = ::1\n[board:1]\nip = ::1\n\n[board:2]\n", "00000001: f:3: board 00000001 has no image\n00000002: f:6: board 00000002 has no image"},
-		{"[board:default]\nimage = x\nip = ::1\nprefix = a\n", "default: f:3: unknown key \"ip\" in [board:default]\ndefault: f:4: unknown key \"prefix\" in [board:default]"},
-		{"[board:default]\n", "default: f:1: board default has no image"},
+		{"[board:2]\nip = ::1\n[board:1]\nip = ::1\n\n[board:2]\n", "00000001: f:3: board 00000001 has no image: add image = PATH to its section\n00000002: f:6: board 00000002 has no image: add image = PATH to its section"},
+		{"[board:default]\nimage = x\nip = ::1\nprefix = a\n", "default: f:3: unknown key \"ip\" in [board:default] (there are image, partition and uncached)\ndefault: f:4: unknown key \"prefix\" in [board:default] (there are image, partition and uncached)"},
+		{"[board:default]\n", "default: f:1: board default has no image: add image = PATH to its section"},
 		{"[board:1000000000000001]\nimage=/a\n[board:1]\nimage=/b\n[board:2000000000000001]\nimage=/c\n",
 			"00000001: f:5: [board:2000000000000001]: 2000000000000001 and 1000000000000001 are both board 00000001 to a bootloader"},
 
 		// A word belongs to the line that is read first, but to none of a board that is left out.
 		{"[board:2]\nimage=/b\nprefix=x z\n[board:1]\nimage=/a\nprefix=y X\n", `00000001: f:6: prefix: "x" is already that of board 00000002`},
-		{"[board:2]\nimage=/b\nprefix=x\nport=1\n[board:1]\nprefix=x\nimage=/a\n", `00000002: f:4: unknown key "port" in [board:2]`},
-		{"[board:1]\nimage=/a\nprefix=x\n[board:2]\nport=1\nimage=/b\nprefix=x\n", "00000002: f:5: unknown key \"port\" in [board:2]\n" +
+		{"[board:2]\nimage=/b\nprefix=x\nport=1\n[board:1]\nprefix=x\nimage=/a\n", `00000002: f:4: unknown key "port" in [board:2] (there are image, partition, ip, prefix and uncached)`},
+		{"[board:1]\nimage=/a\nprefix=x\n[board:2]\nport=1\nimage=/b\nprefix=x\n", "00000002: f:5: unknown key \"port\" in [board:2] (there are image, partition, ip, prefix and uncached)\n" +
 			`00000002: f:7: prefix: "x" is already that of board 00000001`},
 		{"[board:1]\nimage=/a\nprefix=x\n[board:2]\nimage=/b\nprefix=x y\n[board:3]\nimage=/c\nprefix=y\n", `00000002: f:6: prefix: "x" is already that of board 00000001`},
 	} {
@@ -229,7 +242,7 @@ func TestMistakesInIncludedFiles(t *testing.T) {
 		want string
 	}{
 		{"[tftp]\nport = 1\nincludedir = e", `section: d/f.conf:1: [tftp] in a file that is included; its place is the main file`},
-		{"[nbd]\nx = y\n", `section: d/f.conf:1: unknown section [nbd]`},
+		{"[nbd]\nx = y\n", `section: d/f.conf:1: unknown section [nbd] (there are [tftp], [board:SERIAL] and [board:default])`},
 		{"[tftp\n", `section: d/f.conf:1: no ] at the end of "[tftp"`},
 		{"x = y\n", `section: d/f.conf:1: "x = y" stands before the first section`},
 		{"x\n", `section: d/f.conf:1: "x" is no key = value`},
@@ -237,7 +250,7 @@ func TestMistakesInIncludedFiles(t *testing.T) {
 		{"[board:x]\nport = y\n", `section: d/f.conf:1: [board:x]: "x" is no serial number (1 to 16 hexadecimal digits)`},
 		{"[board:1]\npartition = y\n", `00000001: d/f.conf:2: partition: "y" is not a partition number from 0 to 999`},
 		{"[board:1\n", `00000001: d/f.conf:1: no ] at the end of "[board:1"`},
-		{"[board:8]\nport = y\n[board:7]\nimage=/7", `00000008: d/f.conf:2: unknown key "port" in [board:8]`},
+		{"[board:8]\nport = y\n[board:7]\nimage=/7", `00000008: d/f.conf:2: unknown key "port" in [board:8] (there are image, partition, ip, prefix and uncached)`},
 	} {
 		dir := write(t, map[string]string{
 			"main.conf": "[tftp]\nport = 7\nincludedir = d\n[board:1]\nimage=/1\n[board:8]\nimage=/8\n",

@@ -121,7 +121,7 @@ func (s *section) begin(line string) {
 	case name == "tftp" && s.included:
 		s.fail("[tftp] in a file that is included; its place is the main file")
 	case !isBoard && name != "tftp":
-		s.fail("unknown section [%s]", name)
+		s.fail("unknown section [%s] (there are [tftp], [board:SERIAL] and [board:default])", name)
 	default:
 		s.skip = false
 	}
@@ -140,16 +140,26 @@ func (s *section) readKey(line string) {
 		return
 	}
 	key, value := strings.ToLower(strings.TrimSpace(line[:i])), strings.TrimSpace(line[i+1:])
-	set := s.setTFTP
-	if s.board != nil {
-		set = s.setBoard
+	set, keys := s.setTFTP, tftpKeys
+	switch {
+	case s.board != nil && s.board.Serial == Default:
+		set, keys = s.setBoard, defaultKeys
+	case s.board != nil:
+		set, keys = s.setBoard, boardKeys
 	}
 	if err := set(key, value); err == errUnknownKey {
-		s.fail("unknown key %q in [%s]", key, s.name)
+		s.fail("unknown key %q in [%s] (there are %s)", key, s.name, keys)
 	} else if err != nil {
 		s.fail("%s: %v", key, err)
 	}
 }
+
+// The keys of each section, for who has mistyped one.
+const (
+	tftpKeys    = "listen, port, ports, includedir, max-transfers and max-blksize"
+	boardKeys   = "image, partition, ip, prefix and uncached"
+	defaultKeys = "image, partition and uncached"
+)
 
 func (s *section) setTFTP(key, value string) (err error) {
 	switch key {

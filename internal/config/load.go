@@ -192,7 +192,7 @@ func sameBoard(a, b uint64, serial Serial) string {
 func (l *loader) finish() {
 	for _, serial := range l.serials() {
 		if d := l.drafts[serial]; d.Image == "" && !d.wrong {
-			l.fail(d.at, OneBoard, serial, "board %s has no image", serial)
+			l.fail(d.at, OneBoard, serial, "board %s has no image: add image = PATH to its section", serial)
 		}
 	}
 	l.checkPrefixes()

@@ -68,7 +68,7 @@ var signatures = []struct {
 // that is known.
 func identify(r io.ReaderAt, size int64) (kind, bool) {
 	if size == 0 {
-		return kind{name: "an empty file"}, true
+		return kind{"an empty file", "get or unpack it anew"}, true
 	}
 	start := readSome(r, 0, 512)
 	for _, s := range signatures {
@@ -152,7 +152,7 @@ func (im *Image) notFAT(p partition.Partition, t *partition.Table) error {
 		}
 	}
 	if len(nums) > 0 {
-		text += fmt.Sprintf(" (FAT is in %s)", strings.Join(nums, ", "))
+		text += fmt.Sprintf(" (FAT is in partition %s)", strings.Join(nums, ", "))
 	}
 	return errors.New(text)
 }

@@ -73,7 +73,7 @@ func TestKinds(t *testing.T) {
 	}
 	page := "a web page: the download went wrong"
 	for name, tt := range map[string]struct{ data, want string }{
-		"empty":              {"", "an empty file"},
+		"empty":              {"", "an empty file: get or unpack it anew"},
 		"web page":           {"<!DOCTYPE html>\n<html lang=\"en\">", page},
 		"web page, old":      {"\n  <HTML><HEAD>", page},
 		"web page with mark": {"\ufeff<!doctype HTML>", page},
@@ -111,7 +111,7 @@ func TestKindsInPartition(t *testing.T) {
 			continue // its mark is at its end
 		}
 		im := mustOpen(t, write(t, img), Read)
-		text := "partition 3 holds no FAT file system, but " + want + " (FAT is in 1, 4)"
+		text := "partition 3 holds no FAT file system, but " + want + " (FAT is in partition 1, 4)"
 		if _, _, err := im.Volume(3); errText(err) != text {
 			t.Errorf("%s: Volume = %q, want %q", name, errText(err), text)
 		}
@@ -139,8 +139,8 @@ func TestSectorZero(t *testing.T) {
 	}
 	for num, want := range map[int]string{
 		2: "", addr.Boot: "",
-		0: "partition 1 holds no FAT file system, but an ISO 9660 file system (FAT is in 2)",
-		1: "partition 1 holds no FAT file system, but an ISO 9660 file system (FAT is in 2)",
+		0: "partition 1 holds no FAT file system, but an ISO 9660 file system (FAT is in partition 2)",
+		1: "partition 1 holds no FAT file system, but an ISO 9660 file system (FAT is in partition 2)",
 		3: "no partition 3 (the image has 1, 2)",
 	} {
 		if _, got, err := im.Volume(num); errText(err) != want || err == nil && got != 2 {

@@ -83,7 +83,7 @@ func (im *Image) readLayout() (*layout, error) {
 		return nil, k.instead(errNothing)
 	}
 	if err != nil {
-		return nil, errNothing
+		return nil, fmt.Errorf("%w: is it an OS image, unpacked and whole?", errNothing)
 	}
 	im.layout = &layout{table}
 	return im.layout, nil
@@ -279,7 +279,7 @@ func withDamage(err error, t *partition.Table) error {
 }
 
 // errPastEnd says that a truncated image has nothing of a partition.
-var errPastEnd = errors.New("starts past the end of the image, which is truncated")
+var errPastEnd = errors.New("starts past the end of the image, which is truncated: get or unpack it anew")
 
 // openBare opens the FAT volume that the whole image is.
 func (im *Image) openBare() (*fat.FS, error) {

@@ -40,7 +40,7 @@ func TestPlanResizeErrors(t *testing.T) {
 			"no partition 1 (the image is one FAT file system without a partition table, number 0)"},
 		"bare, rounded up":   {fixture("fat12"), 131071, 0, ""},
 		"bare, smaller":      {fixture("fat12"), 65536, 0, "cannot shrink to 65536 bytes: the FAT file system is larger"},
-		"neither of the two": {make([]byte, 4096), 8192, 0, "neither a partition table nor a FAT file system"},
+		"neither of the two": {make([]byte, 4096), 8192, 0, "neither a partition table nor a FAT file system: is it an OS image, unpacked and whole?"},
 		"damaged": {announced(), 8192, 0, "damaged partition table: the MBR announces a GPT, " +
 			"but neither its header nor a backup is there (at byte 512)"},
 	} {

@@ -209,7 +209,7 @@ func TestMoveProgress(t *testing.T) {
 func TestMoveInUse(t *testing.T) {
 	img := inScene(t, "dirty16", nil)
 	env, _ := testEnv("")
-	const want = "vol.img:/EMPTYDIR: file system is in use (or was not unmounted); --force writes all the same"
+	const want = "vol.img:/EMPTYDIR: file system is in use (or was not unmounted): shut its board down first; --force writes all the same"
 	for _, opt := range []MoveOptions{{}, {NoClobber: true}} {
 		err := Move(env, opt, []string{"vol.img:/nothere", "vol.img:/config.txt"}, "vol.img:/EMPTYDIR")
 		if got := messages(t, err); got != want {

@@ -4,6 +4,7 @@ package tree
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"syscall"
@@ -80,7 +81,7 @@ func (r *remover) plan(e *edit, v *volumeEdit, a addr.Addr) error {
 	case err != nil:
 		return err
 	case fi.IsDir() && !r.opt.Recursive && !r.opt.Dir:
-		return fat.ErrIsDir
+		return fmt.Errorf("%w; -r removes it, and what is in it", fat.ErrIsDir)
 	}
 	if err := v.begin(); err != nil {
 		return err

@@ -121,7 +121,7 @@ func parseAll(operands []string, refuse func(addr.Addr) error) (addrs []addr.Add
 }
 
 // errInUse is fat.ErrInUse and the way out.
-var errInUse = fmt.Errorf("%w; --force writes all the same", fat.ErrInUse)
+var errInUse = fmt.Errorf("%w: shut its board down first; --force writes all the same", fat.ErrInUse)
 
 // failure is err as that of the operand a. It is the one place where what a tree below
 // says of its half of the address is swapped for the address; nil stays nil.
