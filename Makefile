@@ -16,6 +16,8 @@ MANDIR = $(DESTDIR)$(PREFIX)/share/man
 UNITDIR = $(DESTDIR)$(PREFIX)/lib/systemd/system
 SYSUSERSDIR = $(DESTDIR)$(PREFIX)/lib/sysusers.d
 COMPDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSHDIR = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+FISHDIR = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 DOCDIR = $(DESTDIR)$(PREFIX)/share/doc/nobodd
 CONFDIR = $(DESTDIR)$(SYSCONFDIR)/nobodd
 
@@ -89,9 +91,11 @@ bin/nobodd-tftpd: $(shell find cmd internal -name testdata -prune -o -name '*_te
 
 # The folders are for everyone, whatever the umask.
 install-bin: bin/nobodd-tftpd
-	umask 022 && mkdir -p '$(BINDIR)' '$(COMPDIR)'
+	umask 022 && mkdir -p '$(BINDIR)' '$(COMPDIR)' '$(ZSHDIR)' '$(FISHDIR)'
 	install -m 755 $(addprefix bin/,$(COMMANDS)) $(addprefix scripts/,$(SCRIPTS)) '$(BINDIR)'
-	for c in $(COMMANDS) $(SCRIPTS); do install -m 644 scripts/completion/nobodd.bash '$(COMPDIR)'/$$c; done
+	for c in $(COMMANDS) $(SCRIPTS); do install -m 644 scripts/completion/nobodd.bash '$(COMPDIR)'/$$c; \
+		install -m 644 scripts/completion/nobodd.fish '$(FISHDIR)'/$$c.fish; done
+	install -m 644 scripts/completion/nobodd.zsh '$(ZSHDIR)/_nobodd'
 
 install-man:
 	for n in 1 5 7 8; do (umask 022 && mkdir -p '$(MANDIR)'/man$$n) && install -m 644 man/*.$$n '$(MANDIR)'/man$$n; done
@@ -106,7 +110,8 @@ install-conf:
 
 # A configuration that was changed stays.
 uninstall:
-	for p in $(COMMANDS) $(SCRIPTS); do rm -f '$(BINDIR)'/$$p '$(COMPDIR)'/$$p; done
+	for p in $(COMMANDS) $(SCRIPTS); do rm -f '$(BINDIR)'/$$p '$(COMPDIR)'/$$p '$(FISHDIR)'/$$p.fish; done
+	rm -f '$(ZSHDIR)/_nobodd'
 	cd man && for n in 1 5 7 8; do for p in *.$$n; do rm -f '$(MANDIR)'/man$$n/$$p; done; done
 	for u in $(UNITS); do rm -f '$(UNITDIR)'/$$u; done
 	rm -f '$(SYSUSERSDIR)/nobodd.conf'

@@ -36,12 +36,14 @@ func installed(prefix string) map[string]fs.FileMode {
 	for _, c := range commands {
 		files[prefix+"/bin/"+c] = 0o755
 		files[prefix+"/share/bash-completion/completions/"+c] = 0o644
+		files[prefix+"/share/fish/vendor_completions.d/"+c+".fish"] = 0o644
 		section := "1"
 		if c == "nobodd-tftpd" {
 			section = "8"
 		}
 		files[prefix+"/share/man/man"+section+"/"+c+"."+section] = 0o644
 	}
+	files[prefix+"/share/zsh/site-functions/_nobodd"] = 0o644
 	files[prefix+"/share/man/man5/nobodd.conf.5"] = 0o644
 	files[prefix+"/share/man/man7/nobodd-address.7"] = 0o644
 	files[prefix+"/share/man/man7/nobodd-netboot.7"] = 0o644
@@ -319,6 +321,7 @@ func testDeb(t *testing.T, src string) {
 		if strings.Contains(name, "/man/") {
 			name += ".gz"
 		}
+		name = strings.Replace(name, "zsh/site-functions", "zsh/vendor-completions", 1) // where Debian's zsh looks
 		want[name] = mode
 	}
 	got := found(t, root)

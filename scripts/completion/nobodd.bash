@@ -45,8 +45,19 @@ _nobodd_addresses() {
 		printf '%s/%s\n' "${word%/*}" "$name"
 	done) ;;
 	*:*) _nobodd_offer < <(nobodd-ls -- "${word%%:*}:" 2>/dev/null | sed 's,$,/,') ;;
-	*) _nobodd_files ;;
+	*) _nobodd_images ;;
 	esac
+}
+
+# _nobodd_images offers the files of this machine. After an image comes a colon, or not, so it
+# gets no space.
+_nobodd_images() {
+	local -a files
+	_nobodd_files
+	mapfile -t files < <(compgen -f -- "$word")
+	[[ ${#files[@]} == 1 && -f ${files[0]} ]] && nobodd-ls -- "${files[0]}:" &>/dev/null &&
+		compopt -o nospace 2>/dev/null
+	return 0
 }
 
 # _nobodd_options COMMAND: offers the options that the command's help shows.
