@@ -59,29 +59,38 @@ func (s *Source) Copy(buf []byte, write func(piece []byte) error) (failed, err e
 	return s.CopyFrom(r, buf, write)
 }
 
-// CopyFrom is Copy of what r, which Open returned, holds.
+// CopyFrom is Copy of what r, which Open returned, holds. One read is enough for a small file if r
+// says with it that this is the end.
 func (s *Source) CopyFrom(r io.Reader, buf []byte, write func(piece []byte) error) (failed, err error) {
-	for left := s.Size; left > 0; {
-		n, err := io.ReadFull(r, buf[:min(left, int64(len(buf)))])
-		switch err {
-		case nil:
-		case io.EOF, io.ErrUnexpectedEOF:
-			return ErrShrank, nil
-		default:
+	for left := s.Size; ; {
+		n, err := fill(r, buf[:min(left+1, int64(len(buf)))])
+		switch {
+		case err != nil && err != io.EOF:
 			return err, nil
+		case int64(n) > left:
+			return ErrGrew, nil
+		case err == io.EOF && int64(n) < left:
+			return ErrShrank, nil
 		}
-		if err := write(buf[:n]); err != nil {
-			return nil, err
+		if n > 0 {
+			if err := write(buf[:n]); err != nil {
+				return nil, err
+			}
+			s.Progress(int64(n))
 		}
-		s.Progress(int64(n))
+		if err == io.EOF {
+			return nil, nil
+		}
 		left -= int64(n)
 	}
-	switch _, err := io.ReadFull(r, buf[:1]); err {
-	case io.EOF:
-		return nil, nil
-	case nil:
-		return ErrGrew, nil
-	default:
-		return err, nil
+}
+
+// fill reads from r until p is full, or until an error, io.EOF too.
+func fill(r io.Reader, p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		var got int
+		got, err = r.Read(p[n:])
+		n += got
 	}
+	return n, err
 }

@@ -24,21 +24,15 @@ func copyFile(w *os.File, src fat.Source, buf []byte) (failed, err error) {
 		_, err := w.Write(p)
 		return err
 	}
-	f, ok := r.(*os.File)
-	if !ok || !hasHoles(f) {
+	f, ok := r.(*file)
+	if !ok || !f.holes {
 		return src.CopyFrom(r, buf, write)
 	}
 	return copyHoles(w, f, src, buf)
 }
 
-// hasHoles reports whether f takes less room than its size.
-func hasHoles(f *os.File) bool {
-	fi, err := f.Stat()
-	return err == nil && Stored(fi) > 0
-}
-
 // copyHoles copies r, a file with holes, data by data, and leaves out what is between.
-func copyHoles(w, r *os.File, src fat.Source, buf []byte) (failed, err error) {
+func copyHoles(w *os.File, r *file, src fat.Source, buf []byte) (failed, err error) {
 	for off := int64(0); off < src.Size; {
 		data, end, err := nextData(r, off, src.Size)
 		if err != nil {
@@ -73,13 +67,13 @@ func copyHoles(w, r *os.File, src fat.Source, buf []byte) (failed, err error) {
 
 // nextData returns where the first data from off on begins, and where it ends; size where there
 // is no more.
-func nextData(r *os.File, off, size int64) (data, end int64, err error) {
-	data, err = r.Seek(off, unix.SEEK_DATA)
+func nextData(r *file, off, size int64) (data, end int64, err error) {
+	data, err = unix.Seek(r.fd, off, unix.SEEK_DATA)
 	if errors.Is(err, unix.ENXIO) {
 		return size, size, nil
 	}
 	if err == nil {
-		end, err = r.Seek(data, unix.SEEK_HOLE)
+		end, err = unix.Seek(r.fd, data, unix.SEEK_HOLE)
 	}
 	return min(data, size), min(end, size), err
 }

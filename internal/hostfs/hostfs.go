@@ -30,19 +30,19 @@ type FS struct {
 // Open opens a file or directory to read. It does not wait for a fifo that took the
 // place of one.
 func (FS) Open(name string) (fs.File, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	var st unix.Stat_t
+	f, err := openRegular(name, &st)
 	if err != nil {
 		return nil, err
 	}
-	fi, err := f.Stat()
-	if err == nil && !fi.Mode().IsRegular() && !fi.IsDir() {
-		err = &fs.PathError{Op: "open", Path: name, Err: errors.New("is no longer a file")}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return f, nil
+	case unix.S_IFDIR:
+		return os.NewFile(uintptr(f.fd), name), nil
 	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	f.Close()
+	return nil, &fs.PathError{Op: "open", Path: name, Err: errors.New("is no longer a file")}
 }
 
 // Readable returns the error that opening the file name would meet for its permissions. It takes
