@@ -25,7 +25,7 @@ CONFDIR = $(DESTDIR)$(SYSCONFDIR)/nobodd
 GOFLAGS += -trimpath -tags=urfave_cli_no_docs
 export GOFLAGS
 
-.PHONY: all build test check lint vet staticcheck format tidy race fuzz bench demo install \
+.PHONY: all build test check lint vet staticcheck format tidy race fuzz bench demo board install \
 	install-bin install-man install-conf uninstall dist deb clean
 
 all: build
@@ -81,6 +81,11 @@ bench: build
 # The whole story on this machine, with an image that the tests use.
 demo: build
 	sh scripts/demo.sh
+
+# The whole story on a real board in an emulator, from Debian's packages to its second kernel: an hour,
+# as root, with the packages that the script names. PARTS="image story" plays some of it.
+board: build
+	sh scripts/board.sh $(PARTS)
 
 install: install-bin install-man install-conf
 
