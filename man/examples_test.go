@@ -210,13 +210,19 @@ var standIns = map[string]string{
 *) set -- --config "$ROOT/etc/nobodd/nobodd.conf" "$@" ;;
 esac
 exec "$BIN/nobodd-tftpd" "$@"`,
+	"nobodd-farm": `exec "$SCRIPTS/nobodd-farm" --tftpd-dir "$ROOT/etc/nobodd/conf.d" \
+--nbd-dir "$ROOT/etc/nbd-server/conf.d" "$@" 2>/dev/null # it would say whose images these are`,
 }
 
 func newWorld(t *testing.T) world {
 	w := world{bin: t.TempDir(), lib: t.TempDir()}
 	commands := testimg.Commands(t)
+	scripts, err := filepath.Abs("../scripts")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, body := range standIns {
-		script := fmt.Sprintf("#!/bin/sh\nBIN='%s'\n%s\n", commands, body)
+		script := fmt.Sprintf("#!/bin/sh\nBIN='%s' SCRIPTS='%s'\n%s\n", commands, scripts, body)
 		if err := os.WriteFile(filepath.Join(w.bin, name), []byte(script), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -225,10 +231,6 @@ func newWorld(t *testing.T) world {
 	if err == nil {
 		err = os.Symlink(self, filepath.Join(w.bin, "curl"))
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	scripts, err := filepath.Abs("../scripts")
 	if err != nil {
 		t.Fatal(err)
 	}
