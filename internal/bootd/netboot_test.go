@@ -111,18 +111,18 @@ func TestIPXE(t *testing.T) {
 	path, tree := ubuntu(t)
 	names := []string{"initrd.img", "overlays/overlay_map.dtb", "config.txt", "cmdline.txt"}
 	script := "#!ipxe\n"
+	for i, name := range names { // in the folder of the script
+		script += fmt.Sprintf("imgfetch --name %d %s\n", i, name)
+	}
+	script += "sleep 1000\n"
 	d := startWith(t, board(path), func(b config.Board, name string) (file, error) {
 		if name == "boot.ipxe" {
 			return &memory{ReaderAt: strings.NewReader(script), size: int64(len(script))}, nil
 		}
 		return openFile(b, name)
 	})
-	at := fmt.Sprintf("tftp://10.0.2.2:%d/89025d75/", d.addr.Port())
-	for i, name := range names {
-		script += fmt.Sprintf("imgfetch --name %d %s%s\n", i, at, name)
-	}
-	script += "sleep 1000\n"
-	m := newMachine(t, 64, "-boot", "n", "-netdev", "user,id=n,bootfile="+at+"boot.ipxe", "-device", "virtio-net-pci,netdev=n")
+	boots := fmt.Sprintf("tftp://10.0.2.2:%d/89025d75/boot.ipxe", d.addr.Port())
+	m := newMachine(t, 64, "-boot", "n", "-netdev", "user,id=n,bootfile="+boots, "-device", "virtio-net-pci,netdev=n")
 	// The last file is there to say that all before it are.
 	d.log.waitFor(t, patience, 1, "file="+names[len(names)-1]+" outcome=sent")
 	content := m.content()
