@@ -334,7 +334,7 @@ func (w world) examples(t *testing.T, blocks []block) {
 		}
 		fmt.Fprintf(script, "%s\nprintf '@@%%s\\n' $?\n", text)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // for an example that never ends
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // for an example that never ends
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", script.String())
 	cmd.WaitDelay = time.Second
