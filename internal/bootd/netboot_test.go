@@ -148,7 +148,7 @@ func TestUBoot(t *testing.T) {
 	for _, tt := range []struct {
 		block int
 		name  string
-	}{{1468, "initrd.img"}, {512, "fixup4.dat"}, {1024, "overlays/overlay_map.dtb"}, {1468, "config.txt"}} {
+	}{{1468, "start4.elf"}, {512, "fixup4.dat"}, {1024, "overlays/overlay_map.dtb"}, {1468, "config.txt"}} {
 		want := tree[tt.name]
 		m.await("=> ")
 		m.enter("setenv ipaddr 10.0.2.15; setenv netmask 255.255.255.0; setenv gatewayip 10.0.2.2; setenv serverip " + cfg.Listen)
