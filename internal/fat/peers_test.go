@@ -78,6 +78,35 @@ func TestFaultsFsck(t *testing.T) {
 	}
 }
 
+// Of a volume that ends before it says, fsck.vfat has nothing to say after every kind of change, once it is as long
+// as it says.
+func TestCutFsck(t *testing.T) {
+	testimg.NeedPeer(t, "fsck.vfat")
+	for _, name := range []string{"fat12", "fat16", "fat32-4k"} {
+		img, _, tail := tailed(t, name)
+		clu := int(mustOpen(t, img).ClusterSize())
+		cut := testimg.NewPaged(img[:tail-1])
+		file := filepath.Join(t.TempDir(), name)
+		changes := []op{{name: "remove tail", plan: func(tx *fat.Tx) error { return tx.Remove("tail") }}}
+		for _, m := range append(inPlace[:len(inPlace):len(inPlace)], copied...) {
+			changes = append(changes, op{name: m.String(), plan: m.plan})
+		}
+		for _, o := range append(changes, ops(min(clu, 1024))...) {
+			err := change(cut, cut.Size(), fat.TxOptions{NoSync: true}, o.plan)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fat.ErrNotEmpty) { // after the changes before
+				t.Errorf("%s: %s: %v", name, o.name, err)
+			}
+			whole := append(cut.Bytes(), make([]byte, len(img)-int(cut.Size()))...)
+			if err := os.WriteFile(file, whole, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			if err := fsck(file, true); err != nil {
+				t.Fatalf("%s: %s: %v", name, o.name, err)
+			}
+		}
+	}
+}
+
 // disk is a volume in a file.
 type disk struct {
 	*os.File
