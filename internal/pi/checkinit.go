@@ -166,6 +166,12 @@ func (r *run) checkNBD() {
 	}
 	if in.Generator != "" && len(in.Scripts) == 0 {
 		r.howToAdd(fail("nbdNeeds", "there is no script of %s in the initramfs that calls nbd-client", in.Generator))
+	} else if in.Generator == Dracut && len(in.Online) == 0 {
+		fail("netrootCaller", "nothing in the initramfs calls dracut's netroot once the network is up, and so "+
+			"nothing calls nbd-client").
+			do("on a board that runs this system: apt install dracut-network procps, write").
+			do(`add_dracutmodules+=" network-legacy nbd " into /etc/dracut.conf.d/nbd.conf, and run dracut --force;`).
+			do("copy what it makes")
 	}
 	driver := r.driver(fail)
 	if !failed && driver != "" {

@@ -78,6 +78,10 @@ func TestInitramfsChecks(t *testing.T) {
 				"nbdroot=HOST/EXPORT\n"},
 		{"dracut", edit(in(dracutInitramfs(v)), "cmdline.txt", "nbdroot=192.168.0.4/jammy",
 			"netroot=nbd:192.168.0.4:jammy"), ""},
+		{"dracut 059 with systemd-networkd", edit(in(lacking(dracutEntries(v), netrootCaller)), "cmdline.txt",
+			"nbdroot=192.168.0.4/jammy", "netroot=nbd:192.168.0.4:jammy"),
+			"FAIL nbd: nothing in the initramfs calls dracut's netroot once the network is up, and so nothing " +
+				"calls nbd-client\n"},
 		{"dracut with nbdroot alone", in(dracutInitramfs(v)),
 			"FAIL server: cmdline.txt has nbdroot=, but the initramfs is dracut's, which reads " +
 				"netroot=nbd:HOST:EXPORT\n"},

@@ -65,6 +65,7 @@ type Initramfs struct {
 
 	Client  *Client  // the NBD client; nil if there is none
 	Scripts []string // what calls the client in the way of the generator, sorted
+	Online  []string // what calls dracut's netroot, which calls the scripts when the network is up; sorted
 	Modules []Modules
 	Network Network
 	Resolver

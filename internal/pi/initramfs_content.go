@@ -16,6 +16,7 @@ type script int
 const (
 	callsClient   script = 1 << iota // names nbd-client
 	writesResolve                    // names /etc/resolv.conf
+	callsNetroot                     // names dracut's netroot
 )
 
 // readScript returns what a file does, by its lines that are no comments; 0 if it is no
@@ -23,7 +24,8 @@ const (
 func readScript(name string, body []byte) script {
 	sh := bytes.HasPrefix(body, []byte("#!")) || strings.HasSuffix(name, ".sh") ||
 		strings.HasPrefix(name, "scripts/") || strings.Contains(name, "dhcpcd-hooks/")
-	if !sh || !bytes.Contains(body, []byte("nbd-client")) && !bytes.Contains(body, []byte("resolv.conf")) {
+	if !sh || !bytes.Contains(body, []byte("nbd-client")) && !bytes.Contains(body, []byte("resolv.conf")) &&
+		!bytes.Contains(body, []byte("/sbin/netroot")) {
 		return 0
 	}
 	var s script
@@ -34,6 +36,9 @@ func readScript(name string, body []byte) script {
 		}
 		if bytes.Contains(line, []byte("nbd-client")) {
 			s |= callsClient
+		}
+		if bytes.Contains(line, []byte("/sbin/netroot")) {
+			s |= callsNetroot
 		}
 		if namesResolve(string(line)) {
 			s |= writesResolve

@@ -97,6 +97,7 @@ func (ns *names) facts(in *Initramfs) {
 	in.Generator, in.Evidence = tree.generator()
 	in.Client = tree.client()
 	in.Scripts = tree.scripts(in.Generator)
+	in.Online = tree.sorted(func(_ string, n *node) bool { return n.script&callsNetroot != 0 })
 	in.Modules = tree.modules()
 	in.Network = tree.network()
 	in.Resolver = tree.resolver()

@@ -129,6 +129,10 @@ var Rules = []Rule{
 			"kernel8.img", "raspberrypi/documentation: computers/config_txt/boot.adoc; raspberrypi/firmware#1965"},
 	{"autoInitramfsOld", "before 2025-05-08 a Pi 5 took initramfs_2712 whatever kernel= said",
 		"raspberrypi/firmware#1965; raspberrypi/rpi-eeprom: firmware-2712/release-notes.md, 2025-05-08"},
+	{"netrootCaller",
+		"dracut attaches a root on the network when a script calls netroot: that of network-legacy, " +
+			"NetworkManager or connman does, that of systemd-networkd not yet in dracut 059, which Debian 12 has",
+		"dracut: modules.d/35network-legacy/ifup.sh, 35network-manager/nm-run.sh, 01systemd-networkd/networkd-run.sh"},
 	{"nbdNeeds",
 		"the kernel alone mounts no root over NBD: an initramfs with nbd-client, a script that calls it and " +
 			"the nbd module does", "nbd-client: README.Debian; dracut: modules.d/95nbd"},

@@ -18,6 +18,9 @@ func initramfsTools(version string) []byte {
 	return gzipped(newc(entries...))
 }
 
+// netrootCaller is what dracut's systemd-networkd module has from 100 on.
+const netrootCaller = "usr/lib/dracut/hooks/initqueue/settled/99-networkd-run.sh"
+
 // dracutEntries is what dracut makes with its nbd module.
 func dracutEntries(version string) []entry {
 	return []entry{
@@ -26,6 +29,7 @@ func dracutEntries(version string) []entry {
 			body: "#!/bin/sh\necho 'nbd-client -check /dev/nbd0'\n"},
 		{name: "usr/sbin/nbdroot", body: "#!/bin/sh\nnbd-client -p $nbdserver\n"},
 		{name: "usr/sbin/nbd-client", body: elf},
+		{name: netrootCaller, body: "for ifpath in /sys/class/net/*; do\n/sbin/netroot \"$ifname\"\ndone\n"},
 		{name: "usr/lib/systemd/systemd-networkd", body: elf},
 		{name: "usr/lib/systemd/systemd-resolved", body: elf},
 		{name: "usr/lib/aarch64-linux-gnu/libc.so.6",

@@ -326,6 +326,9 @@ func TestFixtures(t *testing.T) {
 		if !reflect.DeepEqual(in.Client, tt.client) || !slices.Equal(in.Scripts, tt.scripts) {
 			t.Errorf("%s: client %+v, scripts %q", tt.name, in.Client, in.Scripts)
 		}
+		if want := tt.name == "dracut-bare.gz"; (len(in.Online) > 0) != want { // network-legacy's calls netroot
+			t.Errorf("%s: %q call netroot", tt.name, in.Online)
+		}
 		if !slices.Equal(in.Modules, tt.modules) {
 			t.Errorf("%s: modules %+v", tt.name, in.Modules)
 		}

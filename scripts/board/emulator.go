@@ -36,7 +36,9 @@ func switchOn(serial string, number int, log string) (*emulated, error) {
 	if err != nil {
 		return nil, err
 	}
-	nic := fmt.Sprintf("virtio-net-pci,netdev=lan,romfile=,mac=52:54:00:00:00:%02x", number)
+	// U-Boot takes the first byte of the address for all of them.
+	mac := strings.TrimSuffix(strings.Repeat(fmt.Sprintf("%02x:", 0x52+4*number), 6), ":")
+	nic := "virtio-net-pci,netdev=lan,romfile=,mac=" + mac
 	cmd := exec.Command("qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a57", "-smp", "2", "-m", "1024",
 		"-accel", "tcg,thread=multi", "-display", "none", "-monitor", "none", "-serial", "stdio", "-bios", firmware,
 		"-netdev", fmt.Sprintf("tap,id=lan,ifname=tap%d,script=no,downscript=no", number), "-device", nic,
