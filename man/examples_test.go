@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -190,10 +191,16 @@ func TestExamples(t *testing.T) {
 	for _, page := range pages(t) {
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
+			if testing.Short() && slices.Contains(long, page) {
+				t.Skip("for the whole tier")
+			}
 			w.examples(t, blocks(t, page))
 		})
 	}
 }
+
+// long are the pages whose examples prepare image after image.
+var long = []string{"nobodd-netboot.7", "nobodd-farm.1"}
 
 // world is what the examples are run in.
 type world struct {
