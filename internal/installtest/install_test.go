@@ -101,7 +101,7 @@ func source(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"go.mod", "go.sum", "Makefile", "LICENSE", "README.md", "CHANGELOG.md"} {
+	for _, name := range []string{"go.mod", "go.sum", "Makefile", "LICENSE", "README.md", "CHANGELOG.md", "Containerfile", ".containerignore"} {
 		write(t, filepath.Join(dst, name), read(t, filepath.Join("../..", name)))
 	}
 	run(t, dst, "make", "-s", "build")
@@ -143,6 +143,7 @@ func TestInstall(t *testing.T) {
 	t.Run("Units", func(t *testing.T) { testUnits(t, src) })
 	t.Run("Dist", func(t *testing.T) { testDist(t, src) })
 	t.Run("Deb", func(t *testing.T) { testDeb(t, src) })
+	t.Run("Container", func(t *testing.T) { testContainer(t, src) })
 }
 
 func testFiles(t *testing.T, src string) {
@@ -278,6 +279,50 @@ func testDist(t *testing.T, src string) {
 	if err != nil || len(names) != len(commands)-1 {
 		t.Errorf("the archive builds %v, %v", names, err)
 	}
+}
+
+// testContainer builds the container image in a network of its own, where nothing can be fetched.
+func testContainer(t *testing.T, src string) {
+	testimg.NeedPeer(t, "buildah", "unshare")
+	if os.Getuid() != 0 || exec.Command("unshare", "--net", "--mount", "true").Run() != nil {
+		t.Skip("needs root, and namespaces")
+	}
+	dir := t.TempDir()
+	buildah := func(args ...string) string {
+		t.Helper()
+		return run(t, src, "unshare", append([]string{"--net", "buildah", "--root", filepath.Join(dir, "root"),
+			"--runroot", filepath.Join(dir, "run"), "--storage-driver", "vfs"}, args...)...)
+	}
+	buildah("build", "--quiet", "--isolation", "chroot", "--tag", "nobodd", ".")
+	user := buildah("inspect", "--type", "image", "--format", "{{.OCIv1.Config.User}}", "localhost/nobodd")
+	if strings.TrimSpace(user) != "65534:65534" {
+		t.Errorf("it runs as %q", user)
+	}
+	container := strings.TrimSpace(buildah("from", "--pull-never", "localhost/nobodd"))
+	root := strings.TrimSpace(buildah("mount", container))
+	want := map[string]fs.FileMode{"etc/nobodd/nobodd.conf": 0o644}
+	for _, c := range commands {
+		if _, err := os.Stat(filepath.Join(src, "bin", c)); err == nil {
+			want["usr/bin/"+c] = 0o755
+		}
+	}
+	compare(t, found(t, root), want)
+
+	// As nobody, with nothing but the image: what a container runtime starts.
+	image := filepath.Join(root, "board.img")
+	if err := testimg.Unpack("ubuntu", image); err != nil {
+		t.Fatal(err)
+	}
+	inside := func(args ...string) string {
+		return run(t, src, "chroot", append([]string{"--userspec=65534:65534", root}, args...)...)
+	}
+	if got := inside("/usr/bin/nobodd-tftpd", "--board", "1,/board.img", "--check"); !strings.HasPrefix(got, "00000001: /board.img:1: ") {
+		t.Errorf("nobodd-tftpd --check: %s", got)
+	}
+	if got := inside("/usr/bin/nobodd-ls", "board.img:"); got != "board.img:1:\nboard.img:2:\n" {
+		t.Errorf("nobodd-ls: %s", got)
+	}
+	buildah("umount", "--all") // so that the folder can be removed
 }
 
 func testDeb(t *testing.T, src string) {
