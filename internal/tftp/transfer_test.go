@@ -491,6 +491,16 @@ func TestCancel(t *testing.T) {
 	s.wantEnd("0 bytes, the test is over")
 }
 
+// TestCancelUnanswered: a file of one block counts as sent if its client was ever there, and only then.
+func TestCancelUnanswered(t *testing.T) {
+	s := serve(t, "127.0.0.1", of(noise(100)))
+	c := s.client()
+	c.request("octet")
+	c.want("DATA 1 of 100 bytes")
+	s.cancel(errStop)
+	s.wantEnd("0 bytes, the test is over")
+}
+
 // TestCancelBeforeSending: what was read when the context ended is not sent.
 func TestCancelBeforeSending(t *testing.T) {
 	s := newServer(t, of(noise(700)))
