@@ -103,7 +103,7 @@ configure() {
 }
 
 # install_kernels is called by mmdebstrap, for the folder $1: it installs the release's kernel there, leaves
-# the later one's package in /root, and has dracut make an initramfs, too. dpkg unpacks natively.
+# the later one's package in /root, and has dracut make two initramfs, too. dpkg unpacks natively.
 install_kernels() {
 	export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" DEBIAN_FRONTEND=noninteractive
 	names=$(apt-cache show linux-image-arm64 | sed -n 's/^Depends: \(linux-image-[^ ]*\).*/\1/p' | sort -Vu)
@@ -114,8 +114,11 @@ install_kernels() {
 	dpkg --root="$1" --force-architecture --force-unsafe-io --unpack "$1/root/${first}"_*.deb
 	rm "$1/root/${first}"_*.deb
 	chroot "$1" dpkg --configure -a
-	chroot "$1" dracut --quiet --no-hostonly --no-early-microcode --gzip --add nbd \
-		--drivers 'nbd virtio_net virtio_pci virtio_mmio ext4' /boot/dracut.img "${first#linux-image-}"
+	for network in network-legacy systemd-networkd; do
+		chroot "$1" dracut --quiet --no-hostonly --no-early-microcode --gzip --modules "base systemd systemd-initrd \
+			dracut-systemd dbus $network network nbd rootfs-block kernel-modules udev-rules fs-lib" \
+			--drivers 'nbd virtio_net virtio_pci virtio_mmio ext4' "/boot/dracut-$network.img" "${first#linux-image-}"
+	done
 }
 
 # build_image makes the image $2 of the folder $1: the boot partition of what raspi-firmware put
@@ -148,7 +151,7 @@ build() {
 	say "1 of 2: Debian's packages, and the first kernel"
 	build_root "$cache/root"
 	say '2 of 2: the image'
-	mv "$cache/root/boot/dracut.img" "$cache"
+	mv "$cache"/root/boot/dracut-*.img "$cache"
 	build_image "$cache/root" "$cache/board.img.part"
 	rm -rf "$cache/root"
 	mv "$cache/board.img.part" "$cache/board.img"

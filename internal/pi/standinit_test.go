@@ -18,7 +18,7 @@ func initramfsTools(version string) []byte {
 	return gzipped(newc(entries...))
 }
 
-// netrootCaller is what dracut's systemd-networkd module has from 100 on.
+// netrootCaller is what dracut's systemd-networkd module has in 106, and lacks in 059.
 const netrootCaller = "usr/lib/dracut/hooks/initqueue/settled/99-networkd-run.sh"
 
 // dracutEntries is what dracut makes with its nbd module.

@@ -13,8 +13,8 @@ import (
 type variant struct {
 	name string
 	// change is a shell script that makes it so: in the folder of the files of the boot partition, where
-	// $kernel and $initramfs are the names of these two, and $dracut is an initramfs of dracut's for
-	// this kernel. The functions edit and unpacked of prelude are there for it.
+	// $kernel and $initramfs are the names of these two, and $dracut is how those that dracut has made for this
+	// kernel begin. The function unpacked of prelude is there for it.
 	change string
 }
 
@@ -45,10 +45,13 @@ var variants = []variant{
 	{"a host name in nbdroot=", `sed -i 's/nbdroot=[^/]*/nbdroot=server.example/' cmdline.txt`},
 	{"a host name, and etc/resolv.conf", `sed -i 's/nbdroot=[^/]*/nbdroot=server.example/' cmdline.txt
 		unpacked 'mkdir -p etc; echo nameserver ` + server + ` >etc/resolv.conf'`},
-	{"dracut's initramfs, netroot=", `cp $dracut $initramfs
-		sed -i 's/nbdroot=\([^/]*\).\([^ ]*\)/netroot=nbd:\1:\2/' cmdline.txt`},
-	{"dracut's initramfs, nbdroot=", `cp $dracut $initramfs`},
+	{"dracut's initramfs, netroot=", "cp $dracut-network-legacy.img $initramfs" + netroot},
+	{"dracut's initramfs, nbdroot=", "cp $dracut-network-legacy.img $initramfs"},
+	{"dracut's with systemd-networkd", "cp $dracut-systemd-networkd.img $initramfs" + netroot},
 }
+
+// netroot has the command line speak dracut's language.
+const netroot = "\nsed -i 's/nbdroot=\\([^/]*\\).\\([^ ]*\\)/netroot=nbd:\\1:\\2/' cmdline.txt"
 
 // truth compares what nobodd-check says of each variant with what becomes of a board that boots it. All
 // of them must agree.
@@ -127,7 +130,7 @@ func (l *lab) vary(image string, v variant, cache string) error {
 	if _, err := l.do("nobodd-cp", "-r", image+":/*.txt", image+":/vmlinuz-*", image+":/initrd.img-*", files); err != nil {
 		return err
 	}
-	names := "dracut=" + filepath.Join(cache, "dracut.img") + "\nkernel=$(echo vmlinuz-*) initramfs=$(echo initrd.img-*)\n"
+	names := "dracut=" + filepath.Join(cache, "dracut") + "\nkernel=$(echo vmlinuz-*) initramfs=$(echo initrd.img-*)\n"
 	if _, err := l.do("sh", "-c", prelude+"cd files\n"+names+v.change); err != nil {
 		return err
 	}
