@@ -183,6 +183,9 @@ func TestRenameEnds(t *testing.T) {
 		"more":     {func(tx *fat.Tx) error { return tx.WriteFile("EMPTYDIR/o/deep/x", source(nil)) }, "rename EMPTYDIR/o: directory not empty"},
 		"another name": {func(tx *fat.Tx) error { return tx.Rename("EMPTYDIR/o/deep", "EMPTYDIR/o/DEEP", nil) },
 			"rename EMPTYDIR/o: directory not empty"},
+		"another time": {func(tx *fat.Tx) error { // of creation
+			return tx.WriteFile("EMPTYDIR/o/dwc2.dtbo", source(tree["overlays/dwc2.dtbo"]))
+		}, "rename EMPTYDIR/o: directory not empty"},
 		"another content": {func(tx *fat.Tx) error {
 			data := bytes.Clone(tree["overlays/dwc2.dtbo"])
 			data[len(data)-1]++
@@ -214,6 +217,41 @@ func TestRenameEnds(t *testing.T) {
 		}
 		if tt.want == "" && contents(t, v, "EMPTYDIR/o") != want {
 			t.Errorf("%s: the new place does not hold it", name)
+		}
+	}
+}
+
+// What is changed in the same Tx is not what a cut left.
+func TestRenameEndsNot(t *testing.T) {
+	img, _ := fixtureTree(t, "fat16")
+	rec := testimg.NewRecorder(img)
+	if err := change(rec, rec.Size(), fat.TxOptions{}, move{from: "overlays", to: "EMPTYDIR/o"}.plan); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for contents(t, mustOpenDevice(t, rec.After(n)), "EMPTYDIR/o") == "-" {
+		n++
+	}
+	for name, plan := range map[string]func(tx *fat.Tx) error{
+		"removed from the old": func(tx *fat.Tx) error { return tx.Remove("overlays/dwc2.dtbo") },
+		"removed from the new": func(tx *fat.Tx) error { return tx.Remove("EMPTYDIR/o/deep/nested.cfg") },
+		"written to the new":   func(tx *fat.Tx) error { return tx.WriteFile("EMPTYDIR/o/dwc2.dtbo", source([]byte("new"))) },
+	} {
+		dev := rec.After(n)
+		if err := change(dev, dev.Size(), fat.TxOptions{}, func(tx *fat.Tx) error {
+			if !tx.WasMoved("overlays", "EMPTYDIR/o") || tx.WasMoved("overlays", "EMPTYDIR") || tx.WasMoved("overlays", "overlays") ||
+				tx.WasMoved("config.txt", "README.TXT") || tx.WasMoved("overlays", ".") || tx.WasMoved("none", "EMPTYDIR/o") {
+				t.Errorf("%s: WasMoved is wrong", name)
+			}
+			if err := plan(tx); err != nil {
+				t.Fatal(err)
+			}
+			if err := tx.Rename("overlays", "EMPTYDIR/o", nil); tx.WasMoved("overlays", "EMPTYDIR/o") || err == nil {
+				t.Errorf("%s: Rename = %v", name, err)
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
 		}
 	}
 }

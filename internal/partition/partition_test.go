@@ -314,8 +314,18 @@ func TestReadError(t *testing.T) {
 }
 
 func TestHoldsSystem(t *testing.T) {
-	for typ, want := range map[string]bool{"83": true, "0c": false, "1e": false, "82": false, "00": false, "ef": false, "fd": true, linuxGUID: true, espGUID: false,
-		"E3C9E316-0B5C-4DB8-817D-F92DF00215AE": false, "21686148-6449-6E6F-744E-656564454649": false} {
+	types := map[string]bool{"83": true, "fd": true, "85": true, linuxGUID: true}
+	for _, typ := range []string{
+		"00", "82", "ef", "01", "04", "06", "0b", "0c", "0e", "11", "14", "16", "1b", "1c", "1e",
+		espGUID,
+		"EBD0A0A2-B9E5-4433-87C0-68B6B72699C7", // basic data
+		"E3C9E316-0B5C-4DB8-817D-F92DF00215AE", // Microsoft reserved
+		"21686148-6449-6E6F-744E-656564454649", // BIOS boot
+		"0657FD6D-A4AB-43C4-84E5-0933C84B4F4F", // swap
+	} {
+		types[typ] = false
+	}
+	for typ, want := range types {
 		if got := (Partition{Type: typ}).HoldsSystem(); got != want {
 			t.Errorf("HoldsSystem of %s = %v", typ, got)
 		}

@@ -223,6 +223,8 @@ var changes = []struct {
 	{name: "gpt damaged primary", image: damagedPrimary, size: 16384, grow: 2, ends: map[int]int64{2: -1}},
 	{name: "gpt damaged primary, smaller", image: damagedPrimary, size: 8192},
 	{name: "gpt damaged entries", image: damagedEntries, size: 16384},
+	{name: "gpt damaged primary, same", image: damagedPrimary},
+	{name: "gpt damaged entries, same", image: damagedEntries},
 	{name: "gpt lost backup", image: lostBackup, size: 16384},
 	{name: "gpt lost backup, same", image: lostBackup},
 	{name: "gpt made longer before, same", image: extendedFile},
@@ -617,8 +619,9 @@ func TestPlanNoRoomForBackup(t *testing.T) {
 		"cut":                          gptDisk(512)[:5000*512],
 		"cut after the last partition": gptDisk(512)[:6144*512],
 	} {
-		if mustPlan(t, img, 512, int64(len(img)), 0).Changes() {
-			t.Errorf("%s: the plan changes something", name)
+		p := mustPlan(t, img, 512, int64(len(img)), 0)
+		if want := "at byte 3162624, past the end of the image"; p.Changes() || p.NoRoom != want {
+			t.Errorf("%s: the plan changes something (%v), or says %q, not %q", name, p.Changes(), p.NoRoom, want)
 		}
 	}
 }
@@ -644,7 +647,7 @@ func TestPlanLimits(t *testing.T) {
 		checkGPT(t, unit, d.Bytes())
 	}
 	p = mustPlan(t, mbrPrimary(512), 512, 8192*512, 0)
-	if p.Changes() {
+	if p.Changes() || p.NoRoom != "" {
 		t.Error("the smallest size of an MBR disk that has it is a change")
 	}
 }
