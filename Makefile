@@ -25,7 +25,7 @@ CONFDIR = $(DESTDIR)$(SYSCONFDIR)/nobodd
 GOFLAGS += -trimpath -tags=urfave_cli_no_docs
 export GOFLAGS
 
-.PHONY: all build test check lint vet staticcheck format tidy race fuzz bench demo board install \
+.PHONY: all build test check lint vet staticcheck format tidy race fuzz bench demo board path install \
 	install-bin install-man install-conf uninstall dist deb clean
 
 all: build
@@ -86,6 +86,10 @@ demo: build
 # as root, with the packages that the script names. PARTS="image story" plays some of it.
 board: build
 	sh scripts/board.sh $(PARTS)
+
+# The path in README.md on a machine made for it; needs root, and apt.
+path:
+	sh scripts/path/run.sh
 
 install: install-bin install-man install-conf
 

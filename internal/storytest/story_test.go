@@ -98,7 +98,7 @@ func (w *workshop) start(env []string, name string, args ...string) {
 }
 
 // startNBD starts nbd-server with the sections in nbd-server/conf.d and connects to one.
-func (w *workshop) startNBD(export string) *nbdClient {
+func (w *workshop) startNBD(export string) *testimg.NBD {
 	w.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -122,7 +122,7 @@ func (w *workshop) startNBD(export string) *nbdClient {
 	if err := conn.SetDeadline(time.Now().Add(4 * patience)); err != nil {
 		w.Fatal(err)
 	}
-	client, err := newNBDClient(conn, export)
+	client, err := testimg.NewNBD(conn, export)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -204,8 +204,8 @@ func TestStory(t *testing.T) {
 
 	// Both servers run on what nobodd-prep wrote, and the board boots.
 	root := w.startNBD("jammy")
-	if root.size != 16<<30 {
-		t.Errorf("the board's disk has %d bytes, want 16 GiB", root.size)
+	if root.Size != 16<<30 {
+		t.Errorf("the board's disk has %d bytes, want 16 GiB", root.Size)
 	}
 	b := &board{w.startTFTP(), "89025d75"}
 	cmdline := "ip=dhcp nbdroot=server/jammy root=/dev/nbd0p2 console=serial0,115200 dwc_otg.lpm_enable=0 " +
@@ -229,7 +229,7 @@ func TestStory(t *testing.T) {
 	w.wantFile(b, "cmdline.txt", newCmdline)
 	w.wantFile(b, "initrd.img", initrd)
 
-	if err := root.close(); err != nil {
+	if err := root.Close(); err != nil {
 		t.Error(err)
 	}
 	w.wantClean("images/jammy.img")
@@ -248,10 +248,10 @@ func TestStoryOddNames(t *testing.T) {
 		w.run("nobodd-prep", "--size", "40M", "--nbd-host", "server", "--nbd-name", export, "--serial", fmt.Sprint(i),
 			"--tftpd-conf", "nobodd/conf.d/"+export+".conf", "--nbd-conf", "nbd-server/conf.d/"+export+".conf", image)
 		disk := w.startNBD(export)
-		if disk.size != 40<<20 {
-			t.Errorf("%s: the board's disk has %d bytes, want 40 MiB", name, disk.size)
+		if disk.Size != 40<<20 {
+			t.Errorf("%s: the board's disk has %d bytes, want 40 MiB", name, disk.Size)
 		}
-		if err := disk.close(); err != nil {
+		if err := disk.Close(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -271,7 +271,7 @@ const (
 
 // upgrade writes files to the boot partition as a board does, block by block: mtools
 // changes a copy of the partition, and the blocks that differ go to the disk.
-func (w *workshop) upgrade(disk *nbdClient, files map[string]string) {
+func (w *workshop) upgrade(disk *testimg.NBD, files map[string]string) {
 	w.Helper()
 	old := make([]byte, bootSize)
 	if _, err := disk.ReadAt(old, bootStart); err != nil {
@@ -291,7 +291,7 @@ func (w *workshop) upgrade(disk *nbdClient, files map[string]string) {
 			}
 		}
 	}
-	if err := disk.flush(); err != nil {
+	if err := disk.Flush(); err != nil {
 		w.Fatal(err)
 	}
 }

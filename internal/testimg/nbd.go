@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-package storytest
+package testimg
 
 import (
 	"bytes"
@@ -10,12 +10,12 @@ import (
 	"net"
 )
 
-// nbdClient is the root device of a board: an export of an NBD server. It implements
+// NBD is the root device of a board: an export of an NBD server. It implements
 // io.ReaderAt and io.WriterAt. See the NBD protocol, "Fixed newstyle negotiation" and
 // "Transmission phase" (simple replies).
-type nbdClient struct {
+type NBD struct {
 	conn net.Conn
-	size int64 // bytes
+	Size int64 // bytes
 }
 
 const (
@@ -31,8 +31,8 @@ const (
 	nbdFlush
 )
 
-// newNBDClient negotiates for the export on conn.
-func newNBDClient(conn net.Conn, export string) (*nbdClient, error) {
+// NewNBD negotiates for the export on conn.
+func NewNBD(conn net.Conn, export string) (*NBD, error) {
 	var hello struct {
 		Magic, Option uint64
 		Flags         uint16
@@ -55,7 +55,7 @@ func newNBDClient(conn net.Conn, export string) (*nbdClient, error) {
 	if err := binary.Read(conn, binary.BigEndian, &info); err != nil {
 		return nil, fmt.Errorf("export %s: %w", export, err)
 	}
-	return &nbdClient{conn, info.Size}, nil
+	return &NBD{conn, info.Size}, nil
 }
 
 func put(w io.Writer, values ...any) {
@@ -65,7 +65,7 @@ func put(w io.Writer, values ...any) {
 }
 
 // do sends a request and reads the reply, into p if it is a read.
-func (c *nbdClient) do(kind uint16, off int64, p []byte) error {
+func (c *NBD) do(kind uint16, off int64, p []byte) error {
 	var request bytes.Buffer
 	put(&request, uint32(nbdRequest), uint16(0), kind, uint64(0), off, uint32(len(p)))
 	if kind == nbdWrite {
@@ -94,24 +94,25 @@ func (c *nbdClient) do(kind uint16, off int64, p []byte) error {
 	return nil
 }
 
-func (c *nbdClient) ReadAt(p []byte, off int64) (int, error) {
+func (c *NBD) ReadAt(p []byte, off int64) (int, error) {
 	if err := c.do(nbdRead, off, p); err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
-func (c *nbdClient) WriteAt(p []byte, off int64) (int, error) {
+func (c *NBD) WriteAt(p []byte, off int64) (int, error) {
 	if err := c.do(nbdWrite, off, p); err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
-// flush makes the server write to disk what it was sent.
-func (c *nbdClient) flush() error { return c.do(nbdFlush, 0, nil) }
+// Flush makes the server write to disk what it was sent.
+func (c *NBD) Flush() error { return c.do(nbdFlush, 0, nil) }
 
-func (c *nbdClient) close() error {
+// Close takes leave of the server.
+func (c *NBD) Close() error {
 	if err := c.do(nbdDisconnect, 0, nil); err != nil {
 		return err
 	}
