@@ -198,14 +198,19 @@ func (r *Recorder) Torn(n, most int) iter.Seq[*Paged] {
 				continue
 			}
 			state := r.After(synced)
-			for k, o := range sectors {
-				if all && there>>k&1 != 0 || !all && rnd.IntN(2) == 0 {
-					must(state.WriteAt(o.data, o.off))
-				}
-			}
+			writeSome(state, sectors, func(k int) bool { return all && there>>k&1 != 0 || !all && rnd.IntN(2) == 0 })
 			if !yield(state) {
 				return
 			}
+		}
+	}
+}
+
+// writeSome makes those of the writes in state that are chosen by their number.
+func writeSome(state *Paged, writes []op, chosen func(k int) bool) {
+	for k, o := range writes {
+		if chosen(k) {
+			must(state.WriteAt(o.data, o.off))
 		}
 	}
 }
