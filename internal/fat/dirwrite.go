@@ -283,8 +283,9 @@ func (c *commit) writeEntries(d *txDir, nodes []*node) (k int, err error) {
 	return k, c.writeAt(buf, s.offset(at))
 }
 
-// maxBridge is how many bytes may be at most between entries that one write deletes.
-const maxBridge = 128 << 10
+// maxBridge is how many bytes may be at most between entries that one write deletes. It is rarely more than a few
+// files that were written between two that made their directory grow.
+const maxBridge = 8 << 20
 
 // deleteEntries deletes the entries of e in one write. Where they are in different places, that write puts back what
 // it has read between them: a part of a long name that stays alone would be damage. Too far apart, or on a

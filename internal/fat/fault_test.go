@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,6 +94,80 @@ func sweep(t *testing.T, img []byte, opt fat.TxOptions, o op, before, after map[
 			t.Errorf("fail at write %d leaves something else than a stop there", n)
 		}
 		again(t, n, stopped, opt, o, before, after)
+	}
+}
+
+// Of a name whose entries stand in clusters far apart no cut leaves a part alone.
+func TestFarSlots(t *testing.T) {
+	img, before := fixtureTree(t, "fat16")
+	plan := func(f func(*fat.Tx) error) {
+		t.Helper()
+		if err := change(testimg.Mem(img), int64(len(img)), fat.TxOptions{}, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := func(i int) string { return fmt.Sprintf("EMPTYDIR/%d %s", i, strings.Repeat("y", 60+i)) }
+	for i := range 6 { // the directory grows between large files
+		for _, o := range []op{writeOp("", name(i), []byte("x")), writeOp("", fmt.Sprintf("large%d", i), make([]byte, 200<<10))} {
+			plan(o.plan)
+			o.want(before)
+		}
+	}
+	straddle(t, img, name(0), name(2), name(4))
+	check(t, img, before)
+	for i := range 6 {
+		for _, m := range []move{
+			{from: name(i), to: "overlays/moved"}, {from: name(i), to: "EMPTYDIR/short"}, {from: name(i), to: ""},
+		} {
+			rec := testimg.NewRecorder(img)
+			if err := change(rec, rec.Size(), fat.TxOptions{}, func(tx *fat.Tx) error {
+				if m.to == "" {
+					return tx.Remove(m.from)
+				}
+				return m.plan(tx)
+			}); err != nil {
+				t.Fatal(err)
+			}
+			for n := range rec.Len() + 1 {
+				var err error
+				if m.to != "" {
+					err = m.judge(rec.After(n), rec.Size(), before)
+				} else {
+					after := maps.Clone(before)
+					delete(after, m.from)
+					err = judge(rec.After(n), before, after)
+				}
+				if err != nil {
+					t.Errorf("%v: after %d of %d: %v", m, n, rec.Len(), err)
+				}
+			}
+		}
+	}
+}
+
+// straddle moves the entries of the directory that names are in together, as other programs write them: without
+// leaving the rest of a cluster free where a name does not fit. Each of names stands in another cluster of 512 bytes.
+func straddle(t *testing.T, img []byte, names ...string) {
+	t.Helper()
+	var clusters, slots []byte
+	var offs []int64
+	for _, name := range names {
+		fi, err := mustOpen(t, img).Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		off := fi.Sys().(*fat.Entry).Off / 512 * 512
+		offs = append(offs, off)
+		clusters = append(clusters, img[off:off+512]...)
+	}
+	for e := range slices.Chunk(clusters, 32) {
+		if e[0] != 0 && e[0] != 0xE5 {
+			slots = append(slots, e...)
+		}
+	}
+	slots = append(slots, make([]byte, len(clusters)-len(slots))...)
+	for i, off := range offs {
+		copy(img[off:off+512], slots[i*512:])
 	}
 }
 
