@@ -3,6 +3,7 @@
 package hostfs
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -77,5 +78,46 @@ func TestFileChanges(t *testing.T) {
 			t.Errorf("%d bytes: failed = %v after %d bytes, want %v", size, failed, got, want)
 		}
 		r.Close()
+	}
+}
+
+// A copy keeps the holes of a file, and needs room for the rest alone.
+func TestHoles(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const size = 8 << 20
+	w, err := os.Create("holes")
+	must(t, err)
+	for _, off := range []int64{1 << 20, 5<<20 + 5} { // a hole at the start, one between and one at the end
+		_, err = w.WriteAt([]byte("data"), off)
+		must(t, err)
+	}
+	must(t, w.Truncate(size))
+	must(t, w.Close())
+	fi, err := os.Stat("holes")
+	must(t, err)
+	stored := Stored(fi)
+	if stored == 0 {
+		t.Skip("the file system here has no holes")
+	}
+	tx := FS{}.Begin(fat.TxOptions{})
+	copied := int64(0)
+	must(t, tx.WriteFile("copy", fat.Source{
+		Size: size, Stored: stored,
+		Open:   func() (io.ReadCloser, error) { return FS{}.Open("holes") },
+		Copied: func(n int64) { copied += n },
+	}))
+	must(t, tx.Commit())
+	got, err := os.ReadFile("copy")
+	must(t, err)
+	want := make([]byte, size)
+	copy(want[1<<20:], "data")
+	copy(want[5<<20+5:], "data")
+	if !bytes.Equal(got, want) || copied != size {
+		t.Errorf("the copy holds something else, or is told as %d bytes", copied)
+	}
+	fi, err = os.Stat("copy")
+	must(t, err)
+	if n := Stored(fi); n == 0 || n > 2<<20 {
+		t.Errorf("%d bytes of the copy are stored, %d of the source", n, stored)
 	}
 }
