@@ -219,6 +219,16 @@ func TestPartitionsOfTruncatedImage(t *testing.T) {
 	}
 }
 
+// A FAT partition is no root, whatever its type says.
+func TestRootHoldsNoFAT(t *testing.T) {
+	img := testimg.Fixture(t, "mbr") // FAT in 1 and 4, an ext4 in 3
+	img[446+4], img[446+3*16+4] = 0x83, 0x83
+	parts, err := mustOpen(t, write(t, img), Read).Partitions()
+	if err != nil || len(parts) != 4 || !parts[0].Boot || parts[0].Root || !parts[2].Root {
+		t.Errorf("got %+v, %v", parts, err)
+	}
+}
+
 // An MBR counts in 2048-byte or 4096-byte sectors where its FAT volume is found so alone.
 func TestMBRUnits(t *testing.T) {
 	vol := testimg.Fixture(t, "fat16-4k")
