@@ -6,13 +6,14 @@
 # commands of README.md as they stand there, plays two boards in the same network, lets one work with
 # its disk while the other is added, starts the machine again, and looks whether all is served.
 #
-# Needs root, namespaces, mmdebstrap, systemd-nspawn, iproute2 and xz, and Go; fetches packages by apt.
-# Where it may not do that it says so and succeeds, but not with CI in the environment: there only a
-# machine that lets nobody make namespaces is an excuse. Leaves nothing behind.
+# RELEASE in the environment names another release of Debian. Needs root, namespaces, mmdebstrap,
+# systemd-nspawn, iproute2, xz and Go; fetches packages by apt. Where it may not do that it says so and
+# succeeds, but not with CI in the environment: there only a machine that is not root's, or lets
+# nobody make namespaces, is an excuse. Leaves nothing behind.
 set -eu
 
 here=$(cd "$(dirname "$0")/../.." && pwd)
-release=bookworm
+release=${RELEASE:-bookworm}
 server=192.168.0.4
 board=192.168.0.5
 serial1=89025d75
@@ -20,7 +21,7 @@ serial2=8f7e5cbd
 serial3=bd989ae1
 kernel=6.8.0-1013-raspi
 name=nobodd-path-$$
-patience=600 # times 0.1 s
+patience=1800 # times 0.1 s
 
 say() {
 	printf '* %s\n' "$*"
@@ -79,14 +80,16 @@ version() {
 # that README.md installs where apt finds them, since the machine has no way to the internet.
 bootstrap() {
 	say "A machine with Debian $release"
-	packages=$(commands 'On the server' | sed -n 's/^apt install //p' | tr ' ' '\n' | grep -v '^\./' | sort -u | tr '\n' ' ')
+	packages=$(commands 'On the server' | sed -n 's/^apt install //p' | tr ' ' '\n' |
+		grep -v '^\./' | sort -u | tr '\n' ' ')
 	say "README.md wants the packages $packages"
 	# shellcheck disable=SC2016 # the hook's shell expands it
 	mmdebstrap --quiet --variant=apt --skip=cleanup/apt \
 		--include=systemd-sysv,systemd-resolved,dbus,iproute2,wget,xz-utils \
-		--aptopt='Acquire::Languages "none"' --aptopt='Apt::Install-Recommends "false"' --aptopt='APT::Get::Assume-Yes "true"' \
+		--dpkgopt=force-unsafe-io --aptopt='Acquire::Languages "none"' \
+		--aptopt='Apt::Install-Recommends "false"' --aptopt='APT::Get::Assume-Yes "true"' \
 		--customize-hook='APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq install --download-only '"$packages" \
-		"$release" "$root"
+		"$release" "$root" || absent 'no machine can be made of packages here'
 	rm -f "$root/etc/resolv.conf"
 }
 
@@ -154,7 +157,8 @@ network() {
 # boot starts the machine, and waits until its systemd has nothing left to do.
 boot() {
 	: >"$tmp/console"
-	systemd-nspawn --quiet --boot --directory="$root" --machine="$name" --register=no --keep-unit --link-journal=no \
+	systemd-nspawn --quiet --boot --directory="$root" --machine="$name" \
+		--register=no --keep-unit --link-journal=no \
 		--network-namespace-path="/run/netns/$name" --capability=CAP_NET_ADMIN </dev/null >"$tmp/console" 2>&1 &
 	nspawn=$!
 	wait_for is_up
@@ -169,7 +173,8 @@ is_up() {
 # in_machine COMMAND...
 in_machine() {
 	nsenter --target "$leader" --mount --uts --ipc --net --pid --root --wd --cgroup \
-		env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
+		env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+		LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
 }
 
 # type_commands FOLDER: types standard input at the machine's prompt, so to say, and stops where
@@ -190,7 +195,8 @@ boots() {
 	say "Board $1 boots"
 	rm -rf "$tmp/fetched"
 	"$tmp/demo" pi4 "$server:69" "$1" "$tmp/fetched" | tail -n 1
-	grep -q "nbdroot=$server/$2 root=/dev/nbd0p2 " "$tmp/fetched/cmdline.txt" || die "$2: the command line does not name its root"
+	grep -q "nbdroot=$server/$2 root=/dev/nbd0p2 " "$tmp/fetched/cmdline.txt" ||
+		die "$2: the command line does not name its root"
 	for file in vmlinuz initrd.img cmdline.txt; do
 		in_machine nobodd-cat "/srv/images/$2.img:/$file" | cmp - "$tmp/fetched/$file"
 	done
@@ -227,6 +233,7 @@ walk() {
 
 	say 'README.md: A shelf of boards, with a third one'
 	commands 'A shelf of boards' | type_commands /srv/images
+	! grep -q '^nobodd-farm: note' "$tmp/output" || die 'nobodd-farm has something to say about the images'
 	boots "$serial3" pi3
 	kill -TERM "$disk"
 	wait "$disk" || die "the first board's disk failed: $(cat "$tmp/disk")"
