@@ -53,7 +53,7 @@ func TestConsole(t *testing.T) {
 		line := make([]byte, 256)
 		n, _ := typed.Read(line)
 		io.WriteString(board, strings.TrimSuffix(string(line[:n]), "\r")+"\r\none\r\ntw")
-		io.WriteString(board, "o\r\nstatus=3\r\n# ")
+		io.WriteString(board, "o\r\nstatus=3\r\nboard# ")
 		board.Close()
 	}()
 	got, err := c.run("list", time.Minute)

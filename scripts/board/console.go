@@ -103,7 +103,9 @@ func (c *console) send(line string) error {
 	return err
 }
 
-var statusLine = regexp.MustCompile(`status=(\d+)\r?\n`)
+// statusLine is what the echo of a status prints, and the prompt after it: what is typed before that is
+// echoed twice.
+var statusLine = regexp.MustCompile(`status=(\d+)\s+(?:board# |=> )`)
 
 // run types a command at the prompt of a shell (U-Boot's is one) and returns what it prints. A status
 // other than 0 is an error.
