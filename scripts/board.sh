@@ -9,7 +9,7 @@
 # firmware of a Pi: what that does with config.txt is U-Boot told to do.
 #
 # Usage: board.sh [PART]...
-# PART is image, which only builds the image, story or truth; all of them without one.
+# PART is image, which only builds the image, story, truth or farm; all of them without one.
 #
 # Needs Linux, root (for a network namespace and a chroot), Go, and these packages of Debian 12:
 #   mmdebstrap arch-test qemu-user-static binfmt-support qemu-system-arm u-boot-qemu e2fsprogs
@@ -176,7 +176,7 @@ play() {
 			alone cured nbdkit
 			alone stranded nbd-server
 			;;
-		truth) alone truth ;;
+		truth | farm) alone "$part" ;;
 		esac
 	done
 }
@@ -187,11 +187,11 @@ configure | install_kernels)
 	exit
 	;;
 esac
-[ $# -gt 0 ] || set -- story truth
+[ $# -gt 0 ] || set -- story truth farm
 for part; do
 	case $part in
-	image | story | truth) ;;
-	*) fail "no part is called $part (image, story, truth)" ;;
+	image | story | truth | farm) ;;
+	*) fail "no part is called $part (image, story, truth, farm)" ;;
 	esac
 done
 check_machine

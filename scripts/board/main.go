@@ -7,6 +7,7 @@
 //	board stranded NBD IMAGE LOGS the same, but the upgrade loses the command line
 //	board truth IMAGE LOGS [NAME] what nobodd-check says of images, and what becomes of boards with them;
 //	                              NAME is of what they are called, for a few of them alone
+//	board farm IMAGE LOGS         two boards at once, one of which is upgraded
 //
 // IMAGE is what board.sh builds, LOGS the folder for what servers and boards say. What it does is printed
 // line by line, with the minutes since it began.
@@ -45,6 +46,8 @@ func run(args []string) error {
 		return play(dir, args[3], 1, func(l *lab) error { return story(l, args[1], args[0] == "cured", args[2]) })
 	case len(args) >= 3 && args[0] == "truth":
 		return play(dir, args[2], 1, func(l *lab) error { return truth(l, args[1], args[3:]) })
+	case len(args) == 3 && args[0] == "farm":
+		return play(dir, args[2], 2, func(l *lab) error { return farm(l, args[1]) })
 	}
 	return errors.New("wrong usage; see scripts/board.sh")
 }
