@@ -85,7 +85,7 @@ bootstrap() {
 	say "README.md wants the packages $packages"
 	# shellcheck disable=SC2016 # the hook's shell expands it
 	mmdebstrap --quiet --variant=apt --skip=cleanup/apt \
-		--include=systemd-sysv,systemd-resolved,dbus,iproute2,wget,xz-utils \
+		--include=systemd-sysv,systemd-resolved,dbus,iproute2,passwd,wget,xz-utils \
 		--dpkgopt=force-unsafe-io --aptopt='Acquire::Languages "none"' \
 		--aptopt='Apt::Install-Recommends "false"' --aptopt='APT::Get::Assume-Yes "true"' \
 		--customize-hook='APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq install --download-only '"$packages" \
