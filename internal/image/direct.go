@@ -87,7 +87,7 @@ func (u *uncached) readDropped(p []byte, off int64) (int, error) {
 // readDirect reads the beginning of p with O_DIRECT.
 func (u *uncached) readDirect(p []byte, off int64) (int, error) {
 	skip := off % u.align
-	if whole := int64(len(p)) / u.align * u.align; skip == 0 && whole > 0 && isAligned(p, u.align) {
+	if whole := min(int64(len(p)), largePiece) / u.align * u.align; skip == 0 && whole > 0 && isAligned(p, u.align) {
 		return eof(u.raw.pread(p[:whole], off))
 	}
 	buf := bounces.Get().(*[]byte)
