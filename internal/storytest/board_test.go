@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"time"
 )
@@ -77,11 +78,9 @@ func (b *board) request(name string) (*transfer, int, error) {
 		rrq.WriteString(s)
 		rrq.WriteByte(0)
 	}
-	if _, err := conn.WriteToUDP(rrq.Bytes(), b.server); err != nil {
-		return nil, 0, err
-	}
-	op, body, err := t.read()
+	op, body, err := t.ask(rrq.Bytes())
 	if err != nil {
+		conn.Close()
 		return nil, 0, fmt.Errorf("%s: %w", name, err)
 	}
 	if op != opOack {
@@ -97,6 +96,21 @@ func (b *board) request(name string) (*transfer, int, error) {
 	return nil, 0, fmt.Errorf("%s: no tsize in the OACK", name)
 }
 
+// ask sends a request, again every two seconds until something comes, as a Pi 4 does, and
+// returns the answer. Many that ask at once may find the server's socket full.
+func (t *transfer) ask(rrq []byte) (op uint16, body []byte, err error) {
+	for range 5 {
+		if _, err := t.conn.WriteToUDP(rrq, t.peer); err != nil {
+			return 0, nil, err
+		}
+		op, body, err = t.readFor(2 * time.Second)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+	}
+	return op, body, err
+}
+
 func (t *transfer) send(op, number uint16, text []byte) error {
 	packet := binary.BigEndian.AppendUint16(nil, op)
 	packet = binary.BigEndian.AppendUint16(packet, number)
@@ -106,8 +120,12 @@ func (t *transfer) send(op, number uint16, text []byte) error {
 
 // read returns the next packet of the transfer without its opcode.
 func (t *transfer) read() (op uint16, body []byte, err error) {
+	return t.readFor(10 * time.Second)
+}
+
+func (t *transfer) readFor(patience time.Duration) (op uint16, body []byte, err error) {
 	buf := make([]byte, 4+blockSize)
-	if err := t.conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := t.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return 0, nil, err
 	}
 	n, from, err := t.conn.ReadFromUDP(buf)

@@ -64,6 +64,12 @@ func (w *workshop) read(name string) string {
 // run runs a command in the directory of the story and returns what it printed.
 func (w *workshop) run(name string, args ...string) string {
 	w.Helper()
+	return w.runFor(patience, name, args...)
+}
+
+// runFor is run for a command that may take longer.
+func (w *workshop) runFor(patience time.Duration, name string, args ...string) string {
+	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
@@ -129,17 +135,23 @@ func (w *workshop) startNBD(export string) *testimg.NBD {
 	return client
 }
 
-// startTFTP starts nobodd-tftpd with the sections in nobodd/conf.d and waits until it
+// startTFTP starts nobodd-tftpd at 127.0.0.1 with the sections in nobodd/conf.d and waits until it
 // says that it is ready.
 func (w *workshop) startTFTP() *net.UDPAddr {
 	w.Helper()
-	free, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	return w.startTFTPAt(net.IPv4(127, 0, 0, 1))
+}
+
+// startTFTPAt is startTFTP at another address.
+func (w *workshop) startTFTPAt(ip net.IP) *net.UDPAddr {
+	w.Helper()
+	free, err := net.ListenUDP("udp", &net.UDPAddr{IP: ip})
 	if err != nil {
 		w.Fatal(err)
 	}
 	address := free.LocalAddr().(*net.UDPAddr)
 	free.Close()
-	w.write("nobodd/nobodd.conf", fmt.Sprintf("[tftp]\nlisten = 127.0.0.1\nport = %d\nincludedir = conf.d\n", address.Port))
+	w.write("nobodd/nobodd.conf", "[tftp]\nincludedir = conf.d\n")
 
 	// A directory of its own: the name of a socket has to be short.
 	dir, err := os.MkdirTemp("", "story")
@@ -152,7 +164,8 @@ func (w *workshop) startTFTP() *net.UDPAddr {
 		w.Fatal(err)
 	}
 	w.Cleanup(func() { notify.Close() })
-	w.start([]string{"NOTIFY_SOCKET=" + filepath.Join(dir, "notify")}, "nobodd-tftpd", "-v", "--config", w.path("nobodd/nobodd.conf"))
+	w.start([]string{"NOTIFY_SOCKET=" + filepath.Join(dir, "notify")}, "nobodd-tftpd", "-v", "--config", w.path("nobodd/nobodd.conf"),
+		"--listen", ip.String(), "--port", fmt.Sprint(address.Port))
 	if err := notify.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		w.Fatal(err)
 	}
