@@ -19,9 +19,9 @@ type commit struct {
 	copied, total int64 // bytes of files: written so far, and in all
 }
 
-// Commit makes the changes. The error is *NoSpaceError or a PathError of a directory without room (nothing
-// was written), or a device error. A source that failed, or a move of what cannot be read, is no error of Commit: its Done is told, its file is left
-// as it was, and the others are done.
+// Commit makes the changes. The error is *NoSpaceError or a PathError of a directory without room (nothing was
+// written), or a device error. A source that failed, or a move of what cannot be read, is no error of Commit: its
+// Done is told, its file is left as it was, and the others are done.
 //
 // The writes, in their order, and what the volume holds after a cut:
 //
