@@ -62,11 +62,10 @@ func TestSuperseded(t *testing.T) {
 	c.want("OACK tsize=1000")
 	c.request("y", "octet", "blksize 1000")
 	c.want("OACK blksize=1000")
+	waitRunning(t, d, 1) // what was superseded counts until it has ended
 	c.request("hangs", "octet")
 	d.log.wait(t, 2, ": client asked for something else")
-	for deadline := time.Now().Add(soon); d.Running() > 1 && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond)
-	}
+	waitRunning(t, d, 1)
 	c.request("hangs", "octet", "tsize 0")
 	c.request("x", "octet", "tsize 0")
 	c.want("ERROR 0 too many transfers")

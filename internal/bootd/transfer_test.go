@@ -382,9 +382,15 @@ func linkLocal(t *testing.T) []string {
 // waitIdle waits until no transfer runs.
 func waitIdle(t *testing.T, d interface{ Running() int }) {
 	t.Helper()
-	for deadline := time.Now().Add(soon); d.Running() > 0; time.Sleep(time.Millisecond) {
+	waitRunning(t, d, 0)
+}
+
+// waitRunning waits until no more than n transfers run.
+func waitRunning(t *testing.T, d interface{ Running() int }, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(soon); d.Running() > n; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d transfers still run", d.Running())
+			t.Fatalf("%d transfers still run, want %d", d.Running(), n)
 		}
 	}
 }
