@@ -114,9 +114,9 @@ install_kernels() {
 	dpkg --root="$1" --force-architecture --force-unsafe-io --unpack "$1/root/${first}"_*.deb
 	rm "$1/root/${first}"_*.deb
 	chroot "$1" dpkg --configure -a
+	modules='base systemd systemd-initrd dracut-systemd dbus network nbd rootfs-block kernel-modules udev-rules fs-lib'
 	for network in network-legacy systemd-networkd; do
-		chroot "$1" dracut --quiet --no-hostonly --no-early-microcode --gzip --modules "base systemd systemd-initrd \
-			dracut-systemd dbus $network network nbd rootfs-block kernel-modules udev-rules fs-lib" \
+		chroot "$1" dracut --quiet --no-hostonly --no-early-microcode --gzip --modules "$modules $network" \
 			--drivers 'nbd virtio_net virtio_pci virtio_mmio ext4' "/boot/dracut-$network.img" "${first#linux-image-}"
 	done
 }
