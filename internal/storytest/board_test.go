@@ -32,15 +32,25 @@ const (
 
 // fetch probes for the size of a file, stops, and then reads it, each time from a new port.
 func (b *board) fetch(name string) ([]byte, error) {
-	probe, size, err := b.request(name)
+	size, err := b.probe(name)
 	if err != nil {
 		return nil, err
 	}
-	if err := probe.send(opError, 0, append([]byte("Early terminate"), 0)); err != nil {
-		return nil, err
-	}
-	probe.conn.Close()
+	return b.read(name, size)
+}
 
+// probe asks for a file, and stops when it has the size.
+func (b *board) probe(name string) (size int, err error) {
+	t, size, err := b.request(name)
+	if err != nil {
+		return 0, err
+	}
+	defer t.conn.Close()
+	return size, t.send(opError, 0, append([]byte("Early terminate"), 0))
+}
+
+// read reads a file of the size that probe returned.
+func (b *board) read(name string, size int) ([]byte, error) {
 	t, again, err := b.request(name)
 	if err != nil {
 		return nil, err

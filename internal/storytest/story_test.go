@@ -35,7 +35,7 @@ func newWorkshop(t *testing.T) *workshop {
 	scripts := filepath.Join(testimg.Root(), "scripts")
 	t.Setenv("PATH", strings.Join([]string{bin, scripts, os.Getenv("PATH"), "/usr/sbin", "/sbin"}, ":"))
 	w := &workshop{t, t.TempDir()}
-	for _, dir := range []string{"nobodd/conf.d", "nbd-server/conf.d", "images"} {
+	for _, dir := range []string{"nobodd/conf.d", "nbd-server/conf.d", "images", "farm"} {
 		if err := os.MkdirAll(w.path(dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
