@@ -87,7 +87,9 @@ func (u *uncached) readDropped(p []byte, off int64) (int, error) {
 // readDirect reads the beginning of p with O_DIRECT.
 func (u *uncached) readDirect(p []byte, off int64) (int, error) {
 	skip := off % u.align
-	if whole := min(int64(len(p)), largePiece) / u.align * u.align; skip == 0 && whole > 0 && isAligned(p, u.align) {
+	whole := min(int64(len(p)), largePiece) / u.align * u.align
+	once := whole < int64(len(p)) && len(p) <= smallPiece // into a buffer, with the end that is not aligned
+	if skip == 0 && whole > 0 && !once && isAligned(p, u.align) {
 		return eof(u.raw.pread(p[:whole], off))
 	}
 	buf := bounces.Get().(*[]byte)

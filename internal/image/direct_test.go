@@ -105,6 +105,16 @@ func TestUncached(t *testing.T) {
 	}
 }
 
+// A small file takes one read, though its end is not aligned.
+func TestUncachedSmall(t *testing.T) {
+	file := &strictFile{data: bytes.Repeat([]byte("0123456789"), 1000), align: 512}
+	u := newUncached(memory{nil, 0}, file, 512)
+	buf := alignedBytes(2000)
+	if n, err := u.ReadAt(buf, 4096); n != 2000 || err != nil || !bytes.Equal(buf, file.data[4096:6096]) || file.reads != 1 {
+		t.Errorf("ReadAt = %d, %v, in %d reads; want 2000 in one", n, err, file.reads)
+	}
+}
+
 // An error of the storage is one, and comes with what was read before it.
 func TestUncachedError(t *testing.T) {
 	u := newUncached(memory{nil, 0}, failingFile{}, 512)
