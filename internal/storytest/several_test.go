@@ -105,24 +105,29 @@ func TestGluster(t *testing.T) {
 	disk := w.startNBD("one")
 	server := w.startTFTP()
 	direct, cached := &board{server, "1"}, &board{server, "4"}
-	const changes = 20
+	const changes = 8
 	stale := 0
 	var times [2]time.Duration
 	for i := range changes {
 		cmdline := fmt.Sprintf("ip=dhcp nbdroot=server/one root=/dev/nbd0p2 change=%02d\n", i)
-		w.upgrade(disk, map[string]string{"cmdline.txt": cmdline})
+		files := map[string]string{"cmdline.txt": cmdline}
+		if i == changes-1 {
+			files["vmlinuz"] = strings.Repeat("a new kernel, and a longer one\n", 50000)
+		}
+		w.upgrade(disk, files)
+		// The mount's own memory first: what it answers is stale now and then, for a second.
 		start := time.Now()
-		w.wantFile(direct, "cmdline.txt", cmdline)
-		times[0] += time.Since(start)
-		start = time.Now()
 		if got, err := cached.fetch("cmdline.txt"); err != nil || string(got) != cmdline {
 			stale++
 		}
 		times[1] += time.Since(start)
+		start = time.Now()
+		w.wantFile(direct, "cmdline.txt", cmdline)
+		times[0] += time.Since(start)
+		if kernel, ok := files["vmlinuz"]; ok {
+			w.wantFile(direct, "vmlinuz", kernel)
+		}
 	}
-	kernel := strings.Repeat("a new kernel, and a longer one\n", 50000)
-	w.upgrade(disk, map[string]string{"vmlinuz": kernel})
-	w.wantFile(direct, "vmlinuz", kernel)
 	t.Logf("%d changes: uncached = yes served all of them at once, %v a file; uncached = no missed %d, %v a file",
 		changes, times[0]/changes, stale, times[1]/changes)
 	if err := disk.Close(); err != nil {
