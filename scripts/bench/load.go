@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,13 +47,22 @@ type loader struct {
 	off       int    // bytes that came
 	last      []byte // packet to send again
 	sent      time.Time
+	asked     time.Time // for the first time
+	answered  time.Time // for the first time
 }
 
 // run reads the file name from server and returns how long that took.
 func (l load) run(server netip.AddrPort, name string) (time.Duration, error) {
+	took, _, err := l.runAll(server, slices.Repeat([]string{name}, l.clients))
+	return took, err
+}
+
+// runAll reads files from server, each by a client of its own. It returns how long that took, and how
+// long the client that waited longest had to wait for its first answer.
+func (l load) runAll(server netip.AddrPort, names []string) (took, slowest time.Duration, err error) {
 	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer unix.Close(poll)
 	start := time.Now()
@@ -62,21 +72,27 @@ func (l load) run(server netip.AddrPort, name string) (time.Duration, error) {
 			unix.Close(c.fd)
 		}
 	}()
-	for range l.clients {
+	var all []*loader
+	for _, name := range names {
 		c, err := ask(server, name, l.window)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
+		all = append(all, c)
 		clients[int32(c.fd)] = c
 		event := &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(c.fd)}
 		if err := unix.EpollCtl(poll, unix.EPOLL_CTL_ADD, c.fd, event); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
 	if err := l.serve(poll, clients, server); err != nil {
-		return 0, fmt.Errorf("%s: %w", name, err)
+		return 0, 0, fmt.Errorf("%s: %w", names[0], err)
 	}
-	return time.Since(start), nil
+	took = time.Since(start)
+	for _, c := range all {
+		slowest = max(slowest, c.answered.Sub(c.asked))
+	}
+	return took, slowest, nil
 }
 
 // serve goes on until all clients have their file. Those that have it are taken out of the map.
@@ -128,7 +144,7 @@ func ask(server netip.AddrPort, name string, window int) (*loader, error) {
 		request += fmt.Sprintf("windowsize\x00%d\x00", window)
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1<<20)
 	}
-	c := &loader{fd: fd, window: window, last: []byte(request)}
+	c := &loader{fd: fd, window: window, last: []byte(request), asked: time.Now()}
 	if err := c.send(server); err != nil {
 		unix.Close(fd)
 		return nil, err
@@ -236,7 +252,7 @@ func (c *loader) read(p []byte) (int, error) {
 	if err != nil {
 		return n, err
 	}
-	c.connected = true
+	c.connected, c.answered = true, time.Now()
 	return n, unix.Connect(c.fd, from)
 }
 

@@ -5,8 +5,8 @@
 //
 //	go run ./scripts/bench [-rounds N] [GROUP]...
 //
-// Groups are cat, ls, cp, dir, fsync, prep, check and tftp; all of them by default. Runs of ours
-// and of the peers take turns; a row shows medians. A row whose peers are not installed
+// Groups are cat, ls, cp, dir, fsync, prep, check, tftp, direct and farm; all of them by default. Runs
+// of ours and of the peers take turns; a row shows medians. A row whose peers are not installed
 // says so. What the commands do is checked as well as timed: wrong bytes are an error.
 package main
 
@@ -35,6 +35,8 @@ var groups = []group{
 	{"prep", benchPrep},
 	{"check", benchCheck},
 	{"tftp", benchTFTP},
+	{"direct", benchDirect},
+	{"farm", benchFarm},
 }
 
 // bench is one run: where things are, and the table so far.
