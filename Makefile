@@ -87,7 +87,8 @@ demo: build
 board: build
 	sh scripts/board.sh $(PARTS)
 
-# The path in README.md on a machine made for it; needs root, and apt.
+# The path in README.md and nobodd-netboot(7) on a machine made for it; needs root, and apt. RELEASE and
+# MIRROR name another one than Debian 12.
 path:
 	sh scripts/path/run.sh
 

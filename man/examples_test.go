@@ -212,6 +212,25 @@ type world struct {
 // server, as in the articles.
 var standIns = map[string]string{
 	"apt": "", "chown": "", "systemctl": "", "journalctl": "", "hostname": "echo server",
+	"poweroff": "", "reboot": "", "systemd-sysusers": "", "update-initramfs": "", "usermod": "",
+	"sudo":     `exec "$@"`,
+	"runuser":  `shift 3; exec "$@"`,
+	"scp":      `while [ $# -gt 1 ]; do cp "$1" "$ROOT/home/ubuntu/" || exit; shift; done`,
+	"dracut":   `cp "$LIB/initrd.img" "$2"`,
+	"vcgencmd": `printf '16:00280000\n17:3020000a\n'`,
+	"rpi-eeprom-config": `case $1 in
+--apply) test "$(grep BOOT_ORDER "$2")" = BOOT_ORDER=0xf21 ;;
+*) printf '[all]\nBOOT_UART=0\nBOOT_ORDER=0xf41\n' ;;
+esac`,
+	"wget": `for url; do :; done
+case $url in
+https://cdimage.ubuntu.com/releases/24.04/release/) image=boards.img ;;
+https://cdimage.ubuntu.com/releases/26.04/release/) image=resolute.img ;;
+*) exit 4 ;;
+esac
+url=${url%/release/}
+name=ubuntu-${url##*/}-preinstalled-server-arm64+raspi.img.xz
+xz -0 <"$LIB/$image" >"$name" && sha256sum "$name" >SHA256SUMS`,
 	"nobodd-tftpd": `case "$*" in
 *--config* | *--board*) ;;
 *) set -- --config "$ROOT/etc/nobodd/nobodd.conf" "$@" ;;
@@ -306,12 +325,14 @@ func (w world) put(t *testing.T, commands string, files map[string][]byte, targe
 	}
 }
 
-// examples runs the blocks of a page by one shell. Paths in /etc, /srv and /dev/vg0 are those in a
-// folder of the test.
+// examples runs the blocks of a page by one shell. Paths in /etc, /srv, /boot and /dev/vg0, /dev/sdb and the
+// home of ubuntu are those in a folder of the test.
 func (w world) examples(t *testing.T, blocks []block) {
 	root := t.TempDir()
 	os.Chmod(filepath.Dir(root), 0o755) // the daemon warns of what its user cannot read
-	for _, dir := range []string{"etc/nobodd/conf.d", "etc/nobodd/exports", "etc/nbd-server/conf.d", "srv/images", "dev/vg0"} {
+	for _, dir := range []string{"etc/nobodd/conf.d", "etc/nobodd/exports", "etc/nbd-server/conf.d", "etc/default",
+		"etc/dnsmasq.d", "etc/dracut.conf.d", "etc/initramfs-tools/conf.d", "boot/firmware", "home/ubuntu",
+		"srv/images", "dev/vg0"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -332,7 +353,8 @@ func (w world) examples(t *testing.T, blocks []block) {
 	if len(steps) == 0 {
 		return
 	}
-	real := strings.NewReplacer("/etc/", root+"/etc/", "/srv/", root+"/srv/", "/dev/vg0/", root+"/dev/vg0/", "6969", freePort(t))
+	real := strings.NewReplacer("/etc/", root+"/etc/", "/srv/", root+"/srv/", "/boot/", root+"/boot/",
+		"/dev/vg0/", root+"/dev/vg0/", "/dev/sdb", root+"/dev/sdb", "~ubuntu", root+"/home/ubuntu", "6969", freePort(t))
 	script := bytes.NewBufferString("exec 2>&1 </dev/null\njobs=\ntrap 'test -z \"$jobs\" || kill $jobs' EXIT\n")
 	for _, s := range steps {
 		text := real.Replace(s.text)

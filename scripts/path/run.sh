@@ -1,12 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# scripts/path/run.sh: walks the path that README.md shows, on a machine made for it: Debian 12 with
-# its own systemd in a container, nobodd's package, and the packages that README.md names. Types the
-# commands of README.md as they stand there, plays two boards in the same network, lets one work with
-# its disk while the other is added, starts the machine again, and looks whether all is served.
+# scripts/path/run.sh: walks the path that README.md and nobodd-netboot(7) show, on a machine made for
+# it: Debian 12 with its own systemd in a container, nobodd's package, and the packages that they name.
+# Types the commands as they stand there, plays boards in the same network, lets one work with its
+# disk while others are added, starts the machine again, looks whether all is served, and goes over
+# to nbd-server.
 #
-# RELEASE in the environment names another release of Debian. Needs root, namespaces, mmdebstrap,
+# RELEASE in the environment names another release of Debian or Ubuntu, and MIRROR where mmdebstrap
+# finds it: a line of sources.list. Needs root, namespaces, mmdebstrap,
 # systemd-nspawn, iproute2, xz and Go; fetches packages by apt. Where it may not do that it says so and
 # succeeds, but not with CI in the environment: there only a machine that is not root's, or lets
 # nobody make namespaces, is an excuse. Leaves nothing behind.
@@ -21,6 +23,7 @@ serial2=8f7e5cbd
 serial3=bd989ae1
 kernel=6.8.0-1013-raspi
 name=nobodd-path-$$
+to_nbd_server='nbd-server in place of nbdkit'
 patience=1800 # times 0.1 s
 
 say() {
@@ -80,16 +83,18 @@ version() {
 # that README.md installs where apt finds them, since the machine has no way to the internet.
 bootstrap() {
 	say "A machine with Debian $release"
-	packages=$(commands 'On the server' | sed -n 's/^apt install //p' | tr ' ' '\n' |
-		grep -v '^\./' | sort -u | tr '\n' ' ')
-	say "README.md wants the packages $packages"
+	packages=$({ commands 'On the server' && page_commands "$to_nbd_server"; } |
+		sed -n 's/^apt install //p' | tr ' ' '\n' | grep -v '^\./' | sort -u | tr '\n' ' ')
+	say "They want the packages $packages"
+	resolved=systemd-resolved,
+	[ "$release" != jammy ] || resolved= # in the package systemd
 	# shellcheck disable=SC2016 # the hook's shell expands it
 	mmdebstrap --quiet --variant=apt --skip=cleanup/apt \
-		--include=systemd-sysv,systemd-resolved,dbus,iproute2,passwd,wget,xz-utils \
+		--include="systemd-sysv,${resolved}dbus,iproute2,passwd,wget,xz-utils" \
 		--dpkgopt=force-unsafe-io --aptopt='Acquire::Languages "none"' \
 		--aptopt='Apt::Install-Recommends "false"' --aptopt='APT::Get::Assume-Yes "true"' \
 		--customize-hook='APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq install --download-only '"$packages" \
-		"$release" "$root" || absent 'no machine can be made of packages here'
+		"$release" "$root" ${MIRROR:+"$MIRROR"} || absent 'no machine can be made of packages here'
 	rm -f "$root/etc/resolv.conf"
 }
 
@@ -129,6 +134,20 @@ commands() {
 		/^#/ { on = $0 == heading }
 		on && sub(/^    /, "") { print }
 	' "$here/README.md"
+}
+
+# page_commands PART: prints those that nobodd-netboot(7) has in its part of that name.
+page_commands() {
+	awk -v heading=".Ss $1" '
+		/^\.S[hs] / { on = $0 == heading }
+		on && /^\.Ed/ { block = 0 }
+		on && block {
+			sub(/^# /, "")
+			sub(/\\e$/, "\\")
+			print
+		}
+		on && /^\.Bd / { block = 1 }
+	' "$here/man/nobodd-netboot.7"
 }
 
 # wait_for COMMAND...: until it succeeds.
@@ -178,15 +197,15 @@ in_machine() {
 }
 
 # type_commands FOLDER: types standard input at the machine's prompt, so to say, and stops where
-# something fails. What follows a log is looked at, once, and not followed.
+# something fails. What follows a log is looked at, once, and not followed; there is nothing to update from.
 type_commands() {
-	sed 's/^journalctl -fu/journalctl --no-pager -u/' | tee "$root/root/typed" | sed 's/^/    # /'
+	sed 's/^apt update$/true &/; s/^journalctl -fu/journalctl --no-pager -u/' | tee "$root/root/typed" | sed 's/^/    # /'
 	result=0
 	in_machine sh -c "cd $1 && exec sh -eu /root/typed" </dev/null >"$tmp/output" 2>&1 || result=$?
 	sed 's/^/      /' "$tmp/output"
 	[ $result -eq 0 ] || {
 		in_machine journalctl --no-pager --priority=warning --lines=20
-		die 'a command of README.md failed'
+		die 'a command failed'
 	}
 }
 
@@ -223,16 +242,16 @@ walk() {
 	boots "$serial1" pi1
 	upgrade "$serial1" pi1
 
-	say 'README.md: A second board, while the first one uses its disk'
+	say 'nobodd-netboot(7): A second board, while the first one uses its disk'
 	"$tmp/path" use "$server" pi1 >"$tmp/disk" 2>&1 &
 	disk=$!
 	wait_for grep -q attached "$tmp/disk"
-	commands 'A second board' | type_commands /root
+	page_commands 'A second board' | type_commands /root
 	boots "$serial2" pi2
 	upgrade "$serial2" pi2
 
-	say 'README.md: A shelf of boards, with a third one'
-	commands 'A shelf of boards' | type_commands /srv/images
+	say 'nobodd-netboot(7): Many boards, with a third one'
+	page_commands 'Many boards' | type_commands /root
 	! grep -q '^nobodd-farm: note' "$tmp/output" || die 'nobodd-farm has something to say about the images'
 	boots "$serial3" pi3
 	kill -TERM "$disk"
@@ -251,6 +270,11 @@ walk() {
 	"$tmp/path" offer >"$tmp/offer"
 	grep -qx "boot server: $server" "$tmp/offer" || die 'the server does not answer as a boot server any more'
 	say 'All is served again'
+
+	say "nobodd-netboot(7): $to_nbd_server"
+	page_commands "$to_nbd_server" | type_commands /root
+	"$tmp/path" verify "$server" pi1
+	boots "$serial1" pi1
 }
 
 if [ "${1:-}" = walk ]; then
