@@ -6,9 +6,13 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
+	"nobodd/internal/addr"
 	"nobodd/internal/config"
 	"nobodd/internal/testimg"
 )
@@ -71,6 +75,40 @@ func TestUncachedFile(t *testing.T) {
 			t.Errorf("%s: %d bytes of %d, %v", name, len(got), len(want), err)
 		}
 	}
+}
+
+// TestUncachedKey: what a board's section says is how its file is opened.
+func TestUncachedKey(t *testing.T) {
+	path, _ := ubuntu(t)
+	for uncached, want := range map[config.Uncached]bool{config.UncachedAuto: false, config.UncachedYes: true, config.UncachedNo: false} {
+		f, err := openFile(config.Board{Image: path, Partition: addr.Boot, Uncached: uncached}, "cmdline.txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := isDirect(t, path) || f.im.DirectRefused(); got != want {
+			t.Errorf("uncached %v: opened to be read past the page cache: %v", uncached, got)
+		}
+		f.Close()
+	}
+}
+
+// isDirect reports whether this process has the file at path open with O_DIRECT.
+func isDirect(t *testing.T, path string) bool {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		if target, _ := os.Readlink("/proc/self/fd/" + e.Name()); target != path {
+			continue
+		}
+		fd, _ := strconv.Atoi(e.Name())
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+		return err == nil && flags&unix.O_DIRECT != 0
+	}
+	t.Fatalf("%s is not open", path)
+	return false
 }
 
 // TestRefusedWarning: one warning an image.

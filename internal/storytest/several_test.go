@@ -135,6 +135,33 @@ func TestGluster(t *testing.T) {
 	}
 }
 
+// An image on a file system that refuses O_DIRECT is served all the same, with one warning.
+func TestRefusesDirect(t *testing.T) {
+	testimg.NeedPeer(t, "mount", "ip", "unshare")
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	if !inNamespaces(t) {
+		return
+	}
+	w := newWorkshop(t)
+	w.run("ip", "link", "set", "lo", "up")
+	w.mount("images", "-t", "ramfs", "none")
+	if err := testimg.Unpack("ubuntu", w.path("images/one.img")); err != nil {
+		t.Fatal(err)
+	}
+	w.write("nobodd/conf.d/one.conf", fmt.Sprintf("[board:1]\nimage = %s\nuncached = yes\n", w.path("images/one.img")))
+	kernel := w.run("nobodd-cat", "images/one.img:/vmlinuz")
+	b := &board{w.startTFTP(), "1"}
+	for range 3 {
+		w.wantFile(b, "vmlinuz", kernel)
+	}
+	log := w.read("nobodd-tftpd.log")
+	if strings.Count(log, "one.img: its file system refuses O_DIRECT: ") != 1 {
+		t.Errorf("log:\n%s", log)
+	}
+}
+
 // mountGluster makes a volume of one brick and mounts it at each of the folders.
 func (w *workshop) mountGluster(folders ...string) {
 	w.Helper()

@@ -81,13 +81,17 @@ func (w *workshop) runFor(patience time.Duration, name string, args ...string) s
 	return string(out)
 }
 
-// start runs a server until the test ends, and shows its log if the test failed.
+// start runs a server until the test ends, and shows its log, which is in NAME.log, if the test failed.
 func (w *workshop) start(env []string, name string, args ...string) {
 	w.Helper()
-	var log bytes.Buffer
+	log, err := os.OpenFile(w.path(name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer log.Close()
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), env...)
-	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		w.Fatal(err)
@@ -98,7 +102,7 @@ func (w *workshop) start(env []string, name string, args ...string) {
 		defer kill.Stop()
 		cmd.Wait()
 		if w.Failed() {
-			w.Logf("%s:\n%s", name, log.String())
+			w.Logf("%s:\n%s", name, w.read(name+".log"))
 		}
 	})
 }
