@@ -117,7 +117,7 @@ func (l *lab) writes(b *emulated) error {
 
 // upgrade installs the second kernel's package on the board.
 func upgrade(b *emulated) error {
-	out, err := b.run("dpkg -i /root/linux-image-*.deb", anHour)
+	out, err := b.run("dpkg -i /root/linux-image-*.deb && sync", anHour) // what it wrote to the boot partition, too
 	if err != nil {
 		return err
 	}
