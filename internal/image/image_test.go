@@ -173,7 +173,7 @@ func TestVolumeErrors(t *testing.T) {
 		"no boot, a damaged record":  {broken, addr.Boot, "no FAT file system in the image (partition 1: swap): damaged partition table: the boot record of a logical partition has no signature (at byte 131072)"},
 		"no partition in the table":  {emptyTable(), 1, "no partition 1 (the image has none)"},
 		"no partition, boot":         {emptyTable(), addr.Boot, "no FAT file system in the image"},
-		"GPT without its structures": {announced(), 1, "damaged partition table: the MBR announces a GPT, but neither its header nor a backup is there (at byte 512)"},
+		"GPT without its structures": {announced(), 1, "damaged partition table: the first sector says that a GPT follows, but neither that nor its backup is there: is the image whole? (at byte 512)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			im := mustOpen(t, write(t, tt.img), Unlocked)

@@ -41,8 +41,8 @@ func TestPlanResizeErrors(t *testing.T) {
 		"bare, rounded up":   {fixture("fat12"), 131071, 0, ""},
 		"bare, smaller":      {fixture("fat12"), 65536, 0, "cannot shrink to 65536 bytes: the FAT file system is larger"},
 		"neither of the two": {make([]byte, 4096), 8192, 0, "neither a partition table nor a FAT file system: is it an OS image, unpacked and whole?"},
-		"damaged": {announced(), 8192, 0, "damaged partition table: the MBR announces a GPT, " +
-			"but neither its header nor a backup is there (at byte 512)"},
+		"damaged": {announced(), 8192, 0, "damaged partition table: the first sector says that a GPT follows, " +
+			"but neither that nor its backup is there: is the image whole? (at byte 512)"},
 	} {
 		p, err := mustOpen(t, write(t, tt.img), Read).PlanResize(tt.size, tt.grow)
 		if p != nil && err != nil || errText(err) != tt.want {

@@ -139,7 +139,7 @@ func findGPT(d io.ReaderAt, size int64) (*Table, error) {
 	if damage != nil {
 		return nil, corrupt(damage.Off, "%s, and there is no whole backup", damage.Msg)
 	}
-	return nil, corrupt(512, "the MBR announces a GPT, but neither its header nor a backup is there")
+	return nil, corrupt(512, "the first sector says that a GPT follows, but neither that nor its backup is there: is the image whole?")
 }
 
 // isAbsence reports whether err means that a GPT is not there, or not whole, and not that
@@ -294,7 +294,7 @@ func (g *gpt) hasPrimaryRoom() bool { return g.header.firstUsable() >= 2+g.array
 // becomePrimary plans the repair of the primary from the backup that g is.
 func (g *gpt) becomePrimary(next *overlay) error {
 	if !g.hasPrimaryRoom() {
-		return corrupt(g.sector, "the primary GPT header, and it cannot be rebuilt")
+		return corrupt(g.sector, "the first copy of the GPT, and there is no room to write it anew from the backup")
 	}
 	backup := int64(g.header.myLBA())
 	g.header = bytes.Clone(g.header)

@@ -248,7 +248,7 @@ func TestReadDamagedGPT(t *testing.T) {
 		want   string
 	}{
 		"no headers": {func(d testimg.Mem) { clear(d[unit : 2*unit]); clear(d[1023*unit:]) },
-			"damaged partition table: the MBR announces a GPT, but neither its header nor a backup is there (at byte 512)"},
+			"damaged partition table: the first sector says that a GPT follows, but neither that nor its backup is there: is the image whole? (at byte 512)"},
 		"header checksums": {both(false, func(h gptHeader) { h[60]++ }),
 			"damaged partition table: the checksum of the GPT header does not match, and there is no whole backup (at byte 512)"},
 		"header size": {both(false, func(h gptHeader) { le.PutUint32(h[12:], 4000000000) }),
