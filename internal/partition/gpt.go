@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
+	"math/bits"
 	"slices"
 	"unicode/utf16"
 )
@@ -54,7 +55,7 @@ func (h gptHeader) sum() uint32 {
 	return crc32.ChecksumIEEE(b)
 }
 
-// gptEntry is one entry as stored, 128 bytes or more. Spec: UEFI 2.10, table 5-6.
+// gptEntry is one entry as stored, 128 bytes or a power of two times that. Spec: UEFI 2.10, table 5-6.
 type gptEntry []byte
 
 func (e gptEntry) used() bool         { return [16]byte(e) != [16]byte{} }
@@ -173,7 +174,7 @@ func readGPT(d io.ReaderAt, size, sector int64, place uint64) (*gpt, gptHeader, 
 	case h.firstUsable() > h.lastUsable() || h.lastUsable() >= math.MaxInt64/sector:
 		return nil, nil, corrupt(off, "the GPT header has sectors %d to %d for partitions",
 			h.firstUsable(), h.lastUsable())
-	case h.entrySize() < minGPTEntrySize || h.entrySize()%8 != 0:
+	case h.entrySize() < minGPTEntrySize || bits.OnesCount64(uint64(h.entrySize())) != 1:
 		return nil, nil, corrupt(off, "the GPT header has entries of %d bytes", h.entrySize())
 	case h.entries() > maxGPTArrayBytes/h.entrySize():
 		return nil, nil, corrupt(off, "the GPT header has %d entries", h.entries())
