@@ -2,7 +2,10 @@
 
 package fat
 
-import "testing"
+import (
+	"math/bits"
+	"testing"
+)
 
 // makeBoot is the boot sector of a volume of so many clusters. Its CHS geometry is absurd, and its label wrong.
 func makeBoot(fat32 bool, clusters uint32) *bootSector {
@@ -42,6 +45,21 @@ func TestWidth(t *testing.T) {
 		case tt.want == 0 && isCorrupt(err):
 		case err != nil || g.width != tt.want || g.clusters != tt.clusters:
 			t.Errorf("FAT32 %v, %d clusters: %+v, %v; want FAT%d", tt.fat32, tt.clusters, g, err, tt.want)
+		}
+	}
+}
+
+// Sectors have 512 to 4096 bytes, clusters 1 to 128 sectors.
+func TestSectorsAndClusters(t *testing.T) {
+	for sector := 256; sector <= 8192; sector *= 2 {
+		for perCluster := 0; perCluster < 256; perCluster++ {
+			b := makeBoot(true, 1)
+			le.PutUint16(b[11:], uint16(sector))
+			b[13] = byte(perCluster)
+			want := 512 <= sector && sector <= 4096 && bits.OnesCount(uint(perCluster)) == 1
+			if err := b.checkBasics(); (err == nil) != want {
+				t.Errorf("sectors of %d bytes, %d a cluster: %v", sector, perCluster, err)
+			}
 		}
 	}
 }

@@ -63,6 +63,7 @@ func TestOpenDamaged(t *testing.T) {
 		{"cluster size 3", func(img image) image { img.poke(13, 3); return img }, "damaged file system: 3 sectors per cluster (byte 13 of the volume)"},
 		{"reserved 0", func(img image) image { img.poke(14, 0, 0); return img }, "damaged file system: no reserved sectors (byte 14 of the volume)"},
 		{"FATs 0", func(img image) image { img.poke(16, 0); return img }, "damaged file system: 0 file allocation tables (byte 16 of the volume)"},
+		{"FATs 3", func(img image) image { img.poke(16, 3); return img }, "damaged file system: 3 file allocation tables (byte 16 of the volume)"},
 		{"FATs 255", func(img image) image { img.poke(16, 255); return img }, "damaged file system: 255 file allocation tables (byte 16 of the volume)"},
 		{"root 0", func(img image) image { img.poke(17, 0, 0); return img }, "damaged file system: a root directory of no size (byte 17 of the volume)"},
 		{"media", func(img image) image { img.poke(21, 1); return img }, "damaged file system: media byte 0x01 (byte 21 of the volume)"},

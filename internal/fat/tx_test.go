@@ -39,6 +39,12 @@ func TestRefused(t *testing.T) {
 	}{
 		{func(tx *fat.Tx) error { return tx.WriteFile("a:b", data) }, `write a:b: invalid name: it holds ':'`, fat.ErrName},
 		{func(tx *fat.Tx) error { return tx.WriteFile("a\tb", data) }, "write a\tb: invalid name: it holds the character U+0009", fat.ErrName},
+		{func(tx *fat.Tx) error { return tx.WriteFile("a\u0085b", data) }, "write a\u0085b: invalid name: it holds the character U+0085", fat.ErrName},
+		{func(tx *fat.Tx) error { return tx.WriteFile(`a\b`, data) }, `write a\b: invalid name: it holds '\\'`, fat.ErrName},
+		{func(tx *fat.Tx) error { return tx.WriteFile(`a"b`, data) }, `write a"b: invalid name: it holds '"'`, fat.ErrName},
+		{func(tx *fat.Tx) error { return tx.WriteFile("a*b", data) }, "write a*b: invalid name: it holds '*'", fat.ErrName},
+		{func(tx *fat.Tx) error { return tx.WriteFile("a<b", data) }, "write a<b: invalid name: it holds '<'", fat.ErrName},
+		{func(tx *fat.Tx) error { return tx.WriteFile("a>b", data) }, "write a>b: invalid name: it holds '>'", fat.ErrName},
 		{func(tx *fat.Tx) error { return tx.WriteFile("a.", data) }, "write a.: invalid name: it ends in a dot", fat.ErrName},
 		{func(tx *fat.Tx) error { return tx.Mkdir("a ", now) }, "mkdir a : invalid name: it ends in a space", fat.ErrName},
 		{func(tx *fat.Tx) error { return tx.WriteFile("\xff", data) }, "write \xff: invalid name: it is not UTF-8", fat.ErrName},
