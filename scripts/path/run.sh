@@ -82,7 +82,7 @@ version() {
 # bootstrap makes the machine's disk, with what a stock server has, and keeps the packages
 # that README.md installs where apt finds them, since the machine has no way to the internet.
 bootstrap() {
-	say "A machine with Debian $release"
+	say "A machine with $release"
 	packages=$({ commands 'On the server' && page_commands "$to_nbd_server"; } |
 		sed -n 's/^apt install //p' | tr ' ' '\n' | grep -v '^\./' | sort -u | tr '\n' ' ')
 	say "They want the packages $packages"
