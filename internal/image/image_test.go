@@ -219,6 +219,16 @@ func TestPartitionsOfTruncatedImage(t *testing.T) {
 	}
 }
 
+// Of the partitions that could be the root, the first is.
+func TestOneRoot(t *testing.T) {
+	img := testimg.Fixture(t, "mbr") // swap in 2, an ext4 in 3
+	img[446+16+4] = 0x83
+	parts, err := mustOpen(t, write(t, img), Read).Partitions()
+	if err != nil || len(parts) != 4 || !parts[1].Root || parts[2].Root {
+		t.Errorf("got %+v, %v", parts, err)
+	}
+}
+
 // A FAT partition is no root, whatever its type says.
 func TestRootHoldsNoFAT(t *testing.T) {
 	img := testimg.Fixture(t, "mbr") // FAT in 1 and 4, an ext4 in 3
