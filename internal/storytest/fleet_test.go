@@ -5,7 +5,6 @@ package storytest
 import (
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -33,15 +32,11 @@ exec nobodd-cp --no-sync "$cmdline" "$7" "$image:/"
 // A fleet of boards from one table on a file system with reflinks takes hardly more room than the
 // template. One daemon serves all of them at once, also when half of them got a new system.
 func TestFleet(t *testing.T) {
-	testimg.NeedPeer(t, "mkfs.xfs", "mount", "ip", "unshare")
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
-	if !inNamespaces(t) {
+	testimg.NeedPeer(t, "mkfs.xfs")
+	w := newLab(t)
+	if w == nil {
 		return
 	}
-	w := newWorkshop(t)
-	w.run("ip", "link", "set", "lo", "up")
 	w.run("sh", "-c", "truncate -s 1G disk && mkfs.xfs -q disk")
 	if out, err := exec.Command("mount", "-o", "loop", w.path("disk"), w.path("images")).CombinedOutput(); err != nil {
 		t.Skipf("no XFS on a loop device: %v\n%s", err, out)

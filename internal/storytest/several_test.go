@@ -55,6 +55,21 @@ func (w *workshop) farm(fixture, dir, table string, prepOptions ...string) {
 		"--tftpd-dir", "nobodd/conf.d", "--nbd-dir", "nbd-server/conf.d", "boards", "--"}, prepOptions...)...)
 }
 
+// newLab returns a workshop in namespaces of its own, where root may mount; nil where inNamespaces
+// has run the test.
+func newLab(t *testing.T) *workshop {
+	testimg.NeedPeer(t, "mount", "ip", "unshare")
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	if !inNamespaces(t) {
+		return nil
+	}
+	w := newWorkshop(t)
+	w.run("ip", "link", "set", "lo", "up")
+	return w
+}
+
 // inNamespaces runs the calling test again in a network, mount and process namespace of its own,
 // where it is root, and reports whether this is that run. Elsewhere it returns when that one
 // is over: nothing of it is left. It skips where that may not be.
@@ -89,14 +104,14 @@ const glusterAddress = "10.99.0.1"
 // On GlusterFS the NBD server writes through one mount, which stands for one host, and flushes, and the
 // daemon serves through another: with uncached = yes always the new bytes.
 func TestGluster(t *testing.T) {
-	testimg.NeedPeer(t, "glusterd", "gluster", "mount.glusterfs", "nbd-server", "mcopy", "ip", "unshare")
-	if _, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0); err != nil || os.Geteuid() != 0 {
-		t.Skip("needs root and FUSE")
+	testimg.NeedPeer(t, "glusterd", "gluster", "mount.glusterfs", "nbd-server", "mcopy")
+	if _, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0); err != nil {
+		t.Skip("needs FUSE")
 	}
-	if !inNamespaces(t) {
+	w := newLab(t)
+	if w == nil {
 		return
 	}
-	w := newWorkshop(t)
 	w.mountGluster("here", "there")
 	w.farm("ubuntu", "here", "1 one\n2 two\n3 three\n", "--nbd-host", "server")
 	w.run("sh", "-c", `sed -i "s,= $PWD/here/,= $PWD/there/," nobodd/conf.d/*
@@ -137,15 +152,10 @@ func TestGluster(t *testing.T) {
 
 // An image on a file system that refuses O_DIRECT is served all the same, with one warning.
 func TestRefusesDirect(t *testing.T) {
-	testimg.NeedPeer(t, "mount", "ip", "unshare")
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
-	if !inNamespaces(t) {
+	w := newLab(t)
+	if w == nil {
 		return
 	}
-	w := newWorkshop(t)
-	w.run("ip", "link", "set", "lo", "up")
 	w.mount("images", "-t", "ramfs", "none")
 	if err := testimg.Unpack("ubuntu", w.path("images/one.img")); err != nil {
 		t.Fatal(err)
@@ -165,7 +175,6 @@ func TestRefusesDirect(t *testing.T) {
 // mountGluster makes a volume of one brick and mounts it at each of the folders.
 func (w *workshop) mountGluster(folders ...string) {
 	w.Helper()
-	w.run("ip", "link", "set", "lo", "up")
 	w.run("ip", "address", "add", glusterAddress+"/24", "dev", "lo")
 	for _, dir := range append([]string{"work", "run", "brick"}, folders...) {
 		if err := os.Mkdir(w.path(dir), 0o755); err != nil {
