@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"os"
@@ -69,7 +70,7 @@ func (b *bench) disk(name, size, boot string) error {
 	return b.do("sh", "-c", script, name, size, boot)
 }
 
-func medianOf(list []time.Duration) time.Duration {
+func medianOf[T cmp.Ordered](list []T) T {
 	slices.Sort(list)
 	return list[len(list)/2]
 }

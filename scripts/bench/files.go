@@ -328,13 +328,13 @@ func benchPrep(b *bench) error {
 	}
 	const script = `set -e
 		rm -f template.img boot.img
-		truncate -s 4G template.img
-		printf 'start=2048, size=524288, type=c\nstart=526336, type=83\n' | sfdisk -q --label dos template.img
 		mkfs.vfat -C -F 32 -s 1 -n system-boot boot.img 262144 >/dev/null 2>&1
 		echo 'console=tty1 root=LABEL=writable rootfstype=ext4 rootwait fixrtc quiet splash' >cmdline.txt
-		"$0" cmdline.txt initrd.img boot.img:0:/
-		dd if=boot.img of=template.img bs=1M seek=1 conv=notrunc,sparse status=none`
+		"$0" cmdline.txt initrd.img boot.img:0:/`
 	if err := b.do("sh", "-c", script, filepath.Join(b.bin, "nobodd-cp")); err != nil {
+		return err
+	}
+	if err := b.disk("template.img", "4G", "boot.img"); err != nil {
 		return err
 	}
 	fresh := func() error { return b.do("sh", "-c", "cp --sparse=always template.img prep.img && sync prep.img") }

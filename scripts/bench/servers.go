@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -195,8 +194,7 @@ func (s *server) load(l load, counts bool) error {
 
 // rate is the median throughput since the last call.
 func (s *server) rate() float64 {
-	slices.Sort(s.rates)
-	r := s.rates[len(s.rates)/2]
+	r := medianOf(s.rates)
 	s.rates = nil
 	return r
 }
