@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -18,9 +19,10 @@ import (
 // Listener is the socket that requests come to. Receive is for one goroutine, the other methods
 // are for any.
 type Listener struct {
-	conn *net.UDPConn
-	buf  []byte
-	oob  []byte
+	conn    *net.UDPConn
+	buf     []byte
+	oob     []byte
+	running atomic.Int32 // transfers that send
 }
 
 // Listen opens a socket on an address, which "::" extends to IPv4, and a port, which may be 0 for a
@@ -129,7 +131,7 @@ func (l *Listener) Accept(r *Request, ports Ports) (*Transfer, error) {
 		conn.Close()
 		return nil, err
 	}
-	return &Transfer{request: r, conn: conn, raw: raw}, nil
+	return &Transfer{request: r, conn: conn, raw: raw, running: &l.running}, nil
 }
 
 // dial tries the ports, beginning with any of them.

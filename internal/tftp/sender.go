@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,8 @@ type sender struct {
 	segments segments
 	fd       uintptr   // of the socket
 	answer   [516]byte // a packet from the client; an ERROR may have some text
+	most     int32     // transfers at once that may look for packets; see near
+	vain     int       // times in a row that looks were in vain
 
 	timer time.Time // what the socket's deadline is set to: never after retry.deadline, unless late
 	late  bool      // retry.deadline has passed; what is here yet counts, then it is too late
@@ -43,6 +46,7 @@ func (t *Transfer) sender(ctx context.Context, f File) *sender {
 		source:   source,
 		last:     f.Last,
 		segments: segments{raw: t.raw, size: headerSize + p.block},
+		most:     int32(runtime.GOMAXPROCS(0) / 2),
 	}
 }
 
@@ -69,8 +73,9 @@ func (s *sender) finish(err error) { s.over, s.err = true, err }
 
 // step is called first, and then whenever a packet may have come. It reports whether the transfer is
 // over; see syscall.RawConn. It takes the packets that are here. But in lock step the answer to an
-// acknowledgement is as good as always all there is to do: to look for another packet would cost as
-// much as half of the answer. If there is one all the same, it waits for the next, or for the deadline.
+// acknowledgement is as good as always all there is to do, and to look for another packet would cost as
+// much as half of the answer: unless the client is near, the next one waits for its turn, or for the
+// deadline.
 func (s *sender) step(fd uintptr) (over bool) {
 	s.fd = fd
 	if !s.begun {
@@ -78,7 +83,7 @@ func (s *sender) step(fd uintptr) (over bool) {
 		s.advance()
 	}
 	for first := true; !s.over; first = false {
-		n, err := receive(fd, s.answer[:])
+		n, err := s.receive(first)
 		switch {
 		case err == unix.EAGAIN && !s.late:
 			return false
@@ -86,11 +91,38 @@ func (s *sender) step(fd uintptr) (over bool) {
 			s.repeat()
 		case err != nil:
 			s.socketError(err)
-		case s.take(s.answer[:n]) && first && s.window.size == 1:
+		case s.take(s.answer[:n]) && first && s.window.size == 1 && !s.near():
 			return s.over
 		}
 	}
 	return true
+}
+
+// looks is how many times to look for the packet of a client that is near: to sleep and to be woken
+// costs more.
+const looks = 20
+
+// receive receives a packet; the error is EAGAIN if there is none. Where an answer to the last one was
+// just sent, the client is given the moment that it needs if it is near.
+func (s *sender) receive(first bool) (n int, err error) {
+	if first || !s.near() {
+		return receive(s.fd, s.answer[:])
+	}
+	for range looks {
+		if n, err = receive(s.fd, s.answer[:]); err != unix.EAGAIN {
+			s.vain = 0
+			return n, err
+		}
+	}
+	s.vain++
+	return n, err
+}
+
+// near reports whether the client may answer before it were worth while to sleep: in lock step, on this
+// machine or on the next one, as long as it has done so of late. Half of the processors may be spent so;
+// the clients need the others.
+func (s *sender) near() bool {
+	return s.window.size == 1 && s.vain < looks && s.running.Load() <= s.most
 }
 
 // take takes a packet and reports whether something was sent in answer.

@@ -24,7 +24,8 @@ type Transfer struct {
 	request  *Request
 	conn     *net.UDPConn
 	raw      syscall.RawConn
-	answered atomic.Int64 // when the first answer was read, in ns of Unix time; 0: never yet
+	running  *atomic.Int32 // of the listener
+	answered atomic.Int64  // when the first answer was read, in ns of Unix time; 0: never yet
 }
 
 // Progress is how far a transfer came.
@@ -55,6 +56,8 @@ func (t *Transfer) Close() error { return t.conn.Close() }
 // The errors are a *ClientError, ErrTimeout, ErrGone, the cause of ctx, what the file's methods
 // return, and those of the socket; the client is told of none.
 func (t *Transfer) Send(ctx context.Context, f File) (Progress, error) {
+	t.running.Add(1)
+	defer t.running.Add(-1)
 	s := t.sender(ctx, f)
 	stop := context.AfterFunc(ctx, s.wakeUp)
 	defer stop()
