@@ -7,7 +7,36 @@ import (
 	"testing"
 
 	"nobodd/internal/image"
+	"nobodd/internal/testimg"
 )
+
+// device is an image that keeps its size, as a block device does.
+type device struct{ testimg.Mem }
+
+func (d device) Size() (int64, error) { return int64(len(d.Mem)), nil }
+func (device) Close() error           { return nil }
+
+// Any SIZE is refused for a block device, also the one that it has; --grow alone is not.
+func TestFixedSize(t *testing.T) {
+	img := testimg.Fixture(t, "mbr")
+	im, err := image.New(device{img}, image.Write)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := int64(len(img))
+	for _, r := range []request{
+		{hasSize: true, size: size}, {hasSize: true, size: 2 * size}, {hasSize: true, size: 1}, {hasSize: true, plus: true},
+		{hasSize: true, size: size, grow: "last"},
+	} {
+		if _, err := plan(im, r); err != image.ErrFixedSize {
+			t.Errorf("%+v: %v, want %v", r, err, image.ErrFixedSize)
+		}
+	}
+	ch, err := plan(im, request{grow: "last"})
+	if err != nil || !ch.plan.Changes() || ch.plan.NewSize != size {
+		t.Errorf("--grow alone: %+v, %v", ch, err)
+	}
+}
 
 func TestNewSize(t *testing.T) {
 	const present = 1000

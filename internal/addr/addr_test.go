@@ -65,6 +65,8 @@ func TestParse(t *testing.T) {
 
 		// the first colon with a valid partition part after it
 		{in: "x:y.img:1:/", kind: Inside, image: "x:y.img", part: 1, path: "/", slash: true},
+		{in: "2026-10-23T12:30:00.img:1:/x", kind: Inside, image: "2026-10-23T12:30:00.img", part: 1, path: "/x"},
+		{in: "/dev/disk/by-path/pci-0000:00:14.0:1:/x", kind: Inside, image: "/dev/disk/by-path/pci-0000:00:14.0", part: 1, path: "/x"},
 		{in: "a:1:b:2:/c", kind: Inside, image: "a:1:b", part: 2, path: "/c"},
 		{in: "d.img:1:b:2:/c", kind: Inside, image: "d.img:1:b", part: 2, path: "/c"},
 		{in: "d.img:1:b:", kind: Whole, image: "d.img:1:b"},

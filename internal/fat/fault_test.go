@@ -47,6 +47,9 @@ func judge(dev sized, before, after map[string][]byte) error {
 	if !r.Harmless() {
 		return fmt.Errorf("the checker finds damage: %v", r)
 	}
+	if r.Dirty {
+		return errors.New("it is marked as in use")
+	}
 	got, err := fatcheck.ReadTree(dev, dev.Size())
 	if err != nil {
 		return err

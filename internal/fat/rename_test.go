@@ -67,8 +67,8 @@ func (m move) want(tree map[string][]byte) {
 // replaces is there until then; all else is as it was, and no two entries share a cluster.
 func (m move) judge(dev fat.Device, size int64, before map[string][]byte) error {
 	r, err := fatcheck.Check(dev, size)
-	if err != nil || !r.Harmless() {
-		return fmt.Errorf("the checker: %v, %v", r, err)
+	if err != nil || !r.Harmless() || r.Dirty {
+		return fmt.Errorf("the checker: %v, in use: %v, %v", r, r != nil && r.Dirty, err)
 	}
 	got, err := fatcheck.ReadTree(dev, size)
 	if err != nil {

@@ -158,9 +158,6 @@ func (c *copier) expand(sources []addr.Addr) (from []addr.Addr, unmatched int) {
 
 // begin opens all images, finds out what there is at dest, and starts the transaction.
 func (c *copier) begin(to addr.Addr) error {
-	if to.Kind == addr.Std {
-		return failure(to, errors.New("nothing is copied to standard output; nobodd-cat writes there"))
-	}
 	c.images.want(to, image.Write)
 	c.images.open()
 	dest, err := c.images.target(to)

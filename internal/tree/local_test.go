@@ -21,7 +21,7 @@ import (
 )
 
 // files are made in the present directory: a directory's name ends in a slash, a value
-// that begins with "->" is a symbolic link, "fifo" a fifo.
+// that begins with "->" is a symbolic link, "fifo" a fifo, "socket" a socket.
 type files map[string]string
 
 func (f files) make(t *testing.T) {
@@ -38,6 +38,8 @@ func (f files) make(t *testing.T) {
 			must(t, os.Symlink(target, name))
 		case f[name] == "fifo":
 			must(t, syscall.Mkfifo(name, 0o666))
+		case f[name] == "socket":
+			must(t, syscall.Mknod(name, syscall.S_IFSOCK|0o666, 0))
 		default:
 			must(t, os.WriteFile(name, []byte(f[name]), 0o666))
 		}
@@ -67,6 +69,8 @@ func found(t *testing.T) files {
 			return err
 		case d.Type()&fs.ModeNamedPipe != 0:
 			f[path] = "fifo"
+		case d.Type()&fs.ModeSocket != 0:
+			f[path] = "socket"
 		default:
 			data, err := os.ReadFile(path)
 			f[path] = string(data)
@@ -218,6 +222,8 @@ func TestCopyLocal(t *testing.T) {
 		{name: "through a link", have: files{"a": "1", "t/b": "old", "l": "->t/b"}, args: "a l", want: files{"t/b": "1"}},
 		{name: "through a link to nothing", have: files{"a": "1", "l": "->no"}, args: "a l", wantErr: "l: not writing through a dangling symbolic link"},
 		{name: "a fifo", have: files{"f": "fifo", "a": "1", "d/": ""}, args: "f a d", want: files{"d/a": "1"}, wantErr: "f: is a fifo, not a file or directory (- is standard input)"},
+		{name: "a socket", have: files{"s": "socket", "a": "1", "d/": ""}, args: "s a d", want: files{"d/a": "1"},
+			wantErr: "s: is a socket, not a file or directory (- is standard input)"},
 		{name: "onto a fifo", have: files{"f": "fifo", "a": "1"}, args: "a f", wantErr: "f: is a fifo, which nobodd-cat can write to"},
 		{name: "a device", args: "/dev/null b", wantErr: "/dev/null: is a device, not a file or directory (- is standard input)"},
 		{name: "stdin", args: "- b", stdin: "in", want: files{"b": "in"}},
@@ -226,7 +232,6 @@ func TestCopyLocal(t *testing.T) {
 			wantErr: "-: standard input needs the name of a file to write, not the directory 'd'"},
 		{name: "stdin and others", have: files{"a": "1", "d/": ""}, args: "- a d", stdin: "in", want: files{"d/a": "1"},
 			wantErr: "-: standard input needs the name of a file to write, not the directory 'd'"},
-		{name: "to stdout", have: files{"a": "1"}, args: "a -", wantErr: "-: nothing is copied to standard output; nobodd-cat writes there"},
 		{name: "an empty name", have: files{"a": "1", "d/": ""}, args: "a  d", want: files{"d/a": "1"}, wantErr: "'': an empty path"},
 		{name: "-v", have: files{"a/b/x": "1", "a/c": "2", "d/": ""}, opt: CopyOptions{Recursive: true, Verbose: true}, args: "a d",
 			want: files{"d/a/b/x": "1", "d/a/c": "2"},

@@ -205,6 +205,21 @@ func TestMoveProgress(t *testing.T) {
 	}
 }
 
+// A copy shows how much of all its files is done, into a volume and to this machine.
+func TestCopyProgress(t *testing.T) {
+	inScene(t, "fat12", files{"new": strings.Repeat("new", 5000), "small": "small"})
+	must(t, os.Mkdir("out", 0o777))
+	fake, _ := testEnv("")
+	for _, args := range [][]string{{"new", "small", "vol.img:/"}, {"vol.img:/new", "vol.img:/small", "out"}} {
+		sources, dest := args[:2], args[2]
+		var total, done, ended int64
+		must(t, Copy(meterEnv{fake, &total, &done, &ended}, CopyOptions{}, sources, dest))
+		if total != 15005 || done != total || ended != 1 {
+			t.Errorf("to %s: %d of %d bytes, ended %d times", dest, done, total, ended)
+		}
+	}
+}
+
 // A volume in use is refused once, even where nothing would be moved.
 func TestMoveInUse(t *testing.T) {
 	img := inScene(t, "dirty16", nil)
