@@ -148,6 +148,8 @@ func TestVolumeErrors(t *testing.T) {
 	clear(noFAT[64*512:])
 	damaged := bytes.Clone(mbr)
 	damaged[64*512+16] = 9 // FATs
+	bare := bytes.Clone(fat12)
+	bare[16] = 9
 	broken := testimg.Fixture(t, "mbr-logical-5")
 	broken[256*512+510] = 0
 	for name, tt := range map[string]struct {
@@ -165,6 +167,7 @@ func TestVolumeErrors(t *testing.T) {
 		"nothing":                    {make([]byte, 1<<20), addr.Boot, "neither a partition table nor a FAT file system: is it an OS image, unpacked and whole?"},
 		"damaged boot":               {damaged, addr.Boot, "partition 1: damaged file system: 9 file allocation tables (byte 16 of the volume)"},
 		"damaged":                    {damaged, 1, "damaged file system: 9 file allocation tables (byte 16 of the volume)"},
+		"damaged, without a table":   {bare, addr.Boot, "damaged file system: 9 file allocation tables (byte 16 of the volume)"},
 		"truncated inside":           {mbr[:100*512], 1, ""},
 		"truncated before its data":  {mbr[:66*512], 1, "damaged file system: truncated: the data begins at byte 3584, but only 1024 of 131072 bytes are there (byte 19 of the volume)"},
 		"truncated before":           {mbr[:64*512], 1, "partition 1 starts past the end of the image, which is truncated: get or unpack it anew"},

@@ -209,6 +209,19 @@ func TestReadGPTBackupBeforeTheEnd(t *testing.T) {
 	}
 }
 
+// A table may take 1 MiB, whatever the size of its entries.
+func TestReadLargeGPT(t *testing.T) {
+	for _, size := range []int64{128, 256, 4096} {
+		last := 1<<20/size - 1 // partition number of the entry before the last
+		disk := newGPTOf(1<<20/size, 512, 8192, size, part{num: int(last), start: 4000, count: 50, typ: 0x83})
+		table, err := Read(disk, int64(len(disk)))
+		want := []Partition{{Num: int(last), Start: 4000 * 512, Size: 50 * 512, Type: linuxGUID}}
+		if err != nil || !slices.Equal(table.Partitions, want) {
+			t.Errorf("entries of %d bytes: %+v, %v", size, table, err)
+		}
+	}
+}
+
 // A truncated image keeps its primary table.
 func TestReadGPTTruncated(t *testing.T) {
 	disk := newGPT(512, 1024, 128, gptParts...)[:120*512]
@@ -257,6 +270,8 @@ func TestReadDamagedGPT(t *testing.T) {
 			"damaged partition table: the GPT header is not where it says it is, and there is no whole backup (at byte 512)"},
 		"entry size zero": {both(true, func(h gptHeader) { le.PutUint32(h[84:], 0) }),
 			"damaged partition table: the GPT header has entries of 0 bytes, and there is no whole backup (at byte 512)"},
+		"entry size small": {both(true, func(h gptHeader) { le.PutUint32(h[84:], 64) }),
+			"damaged partition table: the GPT header has entries of 64 bytes, and there is no whole backup (at byte 512)"},
 		"entry size odd": {both(true, func(h gptHeader) { le.PutUint32(h[84:], 384) }),
 			"damaged partition table: the GPT header has entries of 384 bytes, and there is no whole backup (at byte 512)"},
 		"number of entries": {both(true, func(h gptHeader) { le.PutUint32(h[80:], 4000000000) }),

@@ -168,6 +168,19 @@ func hybridDisk(unit int64) []byte {
 	return img
 }
 
+// hybridWhole has two entries that span the disk: the protective one, which says that it has so many sectors, and
+// one of another type. Two more end with it.
+func hybridWhole(unit, sectors int64) []byte {
+	img := gptDisk(unit)
+	last := in(gptEnd, unit) - 1
+	setMBR(img, 0, unit, part{num: 1, start: 1, count: sectors, typ: typeGPT}, part{num: 2, start: 1, count: last, typ: 0x0c},
+		part{num: 3, start: in(2048, unit), count: last + 1 - in(2048, unit), typ: 0x83}, part{num: 4, start: in(4096, unit), count: last + 1 - in(4096, unit), typ: typeGPT})
+	return img
+}
+
+func hybridSpanning(unit int64) []byte { return hybridWhole(unit, in(gptEnd, unit)-1) }
+func hybridEndless(unit int64) []byte  { return hybridWhole(unit, maxMBRSectors-1) }
+
 func damagedPrimary(unit int64) []byte {
 	img := gptDisk(unit)
 	img[unit+20]++ // a reserved byte of the header
@@ -220,6 +233,8 @@ var changes = []struct {
 	{name: "gpt smaller and partition", image: gptDisk, size: 9000, grow: 2, ends: map[int]int64{2: -1}},
 	{name: "gpt numbers not in disk order", image: gptOddOrder, size: 16384, grow: 1, ends: map[int]int64{1: -1}},
 	{name: "hybrid", image: hybridDisk, size: 16384, grow: 2, ends: map[int]int64{2: -1}},
+	{name: "hybrid that spans the disk", image: hybridSpanning, size: 16384, grow: 2, ends: map[int]int64{2: -1}},
+	{name: "hybrid that spans all", image: hybridEndless, size: 16384},
 	{name: "gpt damaged primary", image: damagedPrimary, size: 16384, grow: 2, ends: map[int]int64{2: -1}},
 	{name: "gpt damaged primary, smaller", image: damagedPrimary, size: 8192},
 	{name: "gpt damaged entries", image: damagedEntries, size: 16384},
@@ -334,7 +349,8 @@ func checkKept(t *testing.T, unit int64, before, now []byte) {
 	}
 	for i := range 4 {
 		a, b := bootRecord(before[:512]).entry(i), bootRecord(now[:512]).entry(i)
-		if a.typ() != typeGPT && !bytes.Equal(a, b) || !bytes.Equal(a[:5], b[:5]) {
+		protective := a.typ() == typeGPT && a.start() == 1
+		if !protective && !bytes.Equal(a, b) || !bytes.Equal(a[:5], b[:5]) || a.start() != b.start() {
 			t.Errorf("MBR entry %d changed", i+1)
 		}
 	}
@@ -363,11 +379,11 @@ func checkGPT(t *testing.T, unit int64, img []byte) {
 		}
 	}
 	mbr, want := bootRecord(img[:512]), last
-	if mbr.entry(1).used() { // hybridDisk's, which does not span the disk, stays as it is
+	if mbr.entry(1).typ() == typeGPT { // hybridDisk's, which does not span the disk, stays as it is
 		want = hybridCount
 	}
 	for i := range 4 {
-		if e := mbr.entry(i); e.typ() == typeGPT && e.count() != want {
+		if e := mbr.entry(i); e.typ() == typeGPT && e.start() == 1 && e.count() != want {
 			t.Errorf("protective entry of %d sectors, want %d", e.count(), want)
 		}
 	}
