@@ -38,6 +38,7 @@ func setMBR(disk testimg.Mem, sector, unit int64, parts ...part) {
 // given: each has its boot record one sector before it.
 func newMBR(unit, sectors int64, primaries []part, logicals ...part) testimg.Mem {
 	disk := make(testimg.Mem, sectors*unit)
+	copy(disk[440:], "mbr\xff") // the disk id
 	setMBR(disk, 0, unit, primaries...)
 	if len(logicals) == 0 {
 		return disk
