@@ -8,10 +8,10 @@
 # to nbd-server.
 #
 # RELEASE in the environment names another release of Debian or Ubuntu, and MIRROR where mmdebstrap
-# finds it: a line of sources.list. Needs root, namespaces, mmdebstrap,
-# systemd-nspawn, iproute2, xz and Go; fetches packages by apt. Where it may not do that it says so and
-# succeeds, but not with CI in the environment: there only a machine that is not root's, or lets
-# nobody make namespaces, is an excuse. Leaves nothing behind.
+# finds it: a line of sources.list, for Ubuntu with universe, where nbdkit is. Needs root, namespaces,
+# mmdebstrap, systemd-nspawn, iproute2, xz and Go; fetches packages by apt. Where it may not do that it
+# says so and succeeds, but not with CI in the environment: there only a machine that is not root's, or
+# lets nobody make namespaces, is an excuse. Leaves nothing behind.
 set -eu
 
 here=$(cd "$(dirname "$0")/../.." && pwd)
