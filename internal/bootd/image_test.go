@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"nobodd/internal/addr"
 	"nobodd/internal/config"
@@ -402,6 +403,30 @@ func TestImages(t *testing.T) {
 		if tt.name != "" && err != nil || tt.name == "" && (err == nil || err.Error() != "ERROR 0 cannot read file") {
 			t.Errorf("%s, partition %d: %v", tt.fixture, tt.partition, err)
 		}
+	}
+}
+
+// TestLocked: neither the daemon nor its --check waits for the lock that a tool holds while it writes.
+func TestLocked(t *testing.T) {
+	path, tree := ubuntu(t)
+	im, err := image.Open(path, image.Write, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer im.Close()
+	d := start(t, board(path))
+	if got, err := d.client(t).get("config.txt"); err != nil || !bytes.Equal(got, tree["config.txt"]) {
+		t.Errorf("got %d bytes, %v", len(got), err)
+	}
+	checked := make(chan error, 1)
+	go func() { checked <- Check(io.Discard, board(path), func(string) {}) }()
+	select {
+	case err := <-checked:
+		if err != nil {
+			t.Errorf("Check: %v", err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("Check waits for the lock")
 	}
 }
 
