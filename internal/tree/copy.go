@@ -187,9 +187,6 @@ func (ims *images) target(to addr.Addr) (t target, err error) {
 		if err != nil {
 			return t, err
 		}
-		if !fi.IsDir() {
-			return t, fat.ErrNotDir
-		}
 		dir.key = dir.tree.Key("", "", fi)
 	}
 	if t.info == nil {
