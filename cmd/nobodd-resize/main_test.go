@@ -45,6 +45,7 @@ func TestNewSize(t *testing.T) {
 		want int64
 	}{
 		{request{}, present},
+		{request{shrink: true}, present},
 		{request{hasSize: true, size: 5000}, 5000},
 		{request{hasSize: true, size: 10}, present},
 		{request{hasSize: true, size: 10, shrink: true}, 10},
