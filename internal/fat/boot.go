@@ -258,16 +258,12 @@ func (g *geometry) clusterOff(c uint32) int64 {
 	return g.dataStart + int64(c-2)*g.clusterSize
 }
 
-// checkThere checks that the first size bytes of runs are there.
-func (g *geometry) checkThere(runs []run, size int64) error {
-	for _, r := range runs {
-		n := min(size, int64(r.n)*g.clusterSize)
-		if off := g.clusterOff(r.start); off+n > g.there {
-			c := max(r.start, g.end) // end is the one that is there in part
-			return corruptf(g.clusterOff(c), "cluster %d is past the end: only %d of the volume's %d bytes are there",
-				c, g.there, g.total)
-		}
-		size -= n
+// checkThere checks that the first size bytes of r are there.
+func (g *geometry) checkThere(r run, size int64) error {
+	if n := min(size, int64(r.n)*g.clusterSize); g.clusterOff(r.start)+n > g.there {
+		c := max(r.start, g.end) // end is the one that is there in part
+		return corruptf(g.clusterOff(c), "cluster %d is past the end: only %d of the volume's %d bytes are there",
+			c, g.there, g.total)
 	}
 	return nil
 }

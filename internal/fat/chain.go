@@ -63,64 +63,95 @@ func (s clusterSet) len() int64 {
 	return int64(n)
 }
 
-// runs returns the clusters as runs.
-func (s clusterSet) runs() []run {
-	var runs []run
-	for i, w := range s {
-		for ; w != 0; w &= w - 1 {
-			c := uint32(i*64 + bits.TrailingZeros64(w))
-			if k := len(runs); k > 0 && runs[k-1].start+runs[k-1].n == c {
-				runs[k-1].n++
-			} else {
-				runs = append(runs, run{c, 1})
+// runs returns the clusters as runs, in order.
+func (s clusterSet) runs() iter.Seq[run] {
+	return func(yield func(run) bool) {
+		var r run
+		for i, w := range s {
+			for ; w != 0; w &= w - 1 {
+				c := uint32(i*64 + bits.TrailingZeros64(w))
+				if r.n > 0 && r.start+r.n == c {
+					r.n++
+					continue
+				}
+				if r.n > 0 && !yield(r) {
+					return
+				}
+				r = run{c, 1}
 			}
 		}
+		if r.n > 0 {
+			yield(r)
+		}
 	}
-	return runs
 }
 
-// chain follows the chain that begins with cluster first, which must be valid, until it ends or has limit
-// clusters, whichever is sooner, and returns its clusters and their number. What comes after the limit is
-// not looked at. A link to one of the clusters in known, which may be nil, is damage. An error is a
-// CorruptError unless the device failed; the clusters before it are returned with it.
+// chain returns the clusters that follow calls each with.
 func (t *table) chain(first uint32, limit int64, known clusterSet) (runs []run, n int64, err error) {
+	n, err = t.follow(first, limit, known, func(r run) { runs = append(runs, r) })
+	return runs, n, err
+}
+
+// follow follows the chain that begins with cluster first, which must be valid, until it ends or has limit
+// clusters, whichever is sooner. It calls each with its clusters, and returns their number. What comes after
+// the limit is not looked at. A link to one of the clusters in known, which may be nil, is damage. An error is a
+// CorruptError unless the device failed; each was called with the clusters before it.
+func (t *table) follow(first uint32, limit int64, known clusterSet, each func(run)) (n int64, err error) {
 	var seen clusterSet // made when the chain first goes backwards: only then can it loop
+	r := run{first, 0}
+	defer func() { each(r) }()
 	for c := first; ; {
-		if k := len(runs); k > 0 && runs[k-1].start+runs[k-1].n == c {
-			runs[k-1].n++
-		} else {
-			runs = append(runs, run{c, 1})
+		if r.start+r.n != c {
+			each(r)
+			r = run{c, 0}
 		}
+		r.n++
 		if n++; n == limit {
-			return runs, n, nil
+			return n, nil
 		}
 		e, err := t.get(c)
 		if err != nil {
-			return runs, n, err
+			return n, err
 		}
 		if e >= entryEnd {
-			return runs, n, nil
+			return n, nil
 		}
 		if err := t.checkLink(c, e); err != nil {
-			return runs, n, err
+			return n, err
 		}
 		if known != nil && known.has(e) {
-			return runs, n, corruptf(t.linkOff(c), "cluster %d leads to %d, which another chain holds", c, e)
+			return n, corruptf(t.linkOff(c), "cluster %d leads to %d, which another chain holds", c, e)
 		}
 		if e <= c && seen == nil {
-			seen = t.newSet()
-			for _, r := range runs {
-				seen.addRun(r)
+			if seen, err = t.upTo(first, c); err != nil {
+				return n, err
 			}
 		}
 		if seen != nil {
 			if seen.has(e) {
-				return runs, n, corruptf(t.linkOff(c), "the cluster chain loops: cluster %d leads back to %d", c, e)
+				return n, corruptf(t.linkOff(c), "the cluster chain loops: cluster %d leads back to %d", c, e)
 			}
 			seen.add(e)
 		}
 		c = e
 	}
+}
+
+// upTo returns the clusters of the chain from first to last, which goes forwards all the way.
+func (t *table) upTo(first, last uint32) (clusterSet, error) {
+	set := t.newSet()
+	set.add(first)
+	for c := first; c < last; set.add(c) {
+		e, err := t.get(c)
+		if err == nil && (e <= c || e > last) { // the device changed
+			err = corruptf(t.linkOff(c), "cluster %d leads to %d, and to another a moment ago", c, e)
+		}
+		if err != nil {
+			return nil, err
+		}
+		c = e
+	}
+	return set, nil
 }
 
 // checkLink checks e, the entry of c, as the number of the next cluster.

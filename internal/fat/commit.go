@@ -12,9 +12,9 @@ type commit struct {
 	fat   *tableWriter
 	buf   []byte // copySize
 	out   gatherer
-	dirty bool   // something was written since the last sync
-	freed []link // with InPlace: the clusters of the replaced files, if these are freed first
-	inUse bool   // someone else may write at the same time
+	dirty bool       // something was written since the last sync
+	freed clusterSet // with InPlace: the clusters of the replaced files, if these are freed first
+	inUse bool       // someone else may write at the same time
 
 	copied, total int64 // bytes of files: written so far, and in all
 }
@@ -129,6 +129,12 @@ func (c *commit) setLinks(links []link) error {
 	return c.fat.apply(links)
 }
 
+// setFree frees the clusters in set.
+func (c *commit) setFree(set clusterSet) error {
+	c.dirty = c.dirty || set.len() > 0
+	return c.fat.free(set)
+}
+
 func (c *commit) sync() error {
 	if c.opt.NoSync || !c.dirty {
 		return nil
@@ -185,14 +191,10 @@ func (c *commit) makeRoom(need int64) error {
 	if need <= c.space.free {
 		return nil
 	}
-	var replaced []link
-	for _, n := range c.files {
-		replaced = c.freeLinks(replaced, n)
-	}
-	freed := c.v.newSet()
-	for _, l := range replaced {
-		freed.addRun(l.run)
-	}
+	replaced := c.v.newSet()
+	copy(replaced, c.over)
+	replaced.subtract(c.kept)
+	freed := slices.Clone(replaced)
 	freed.removeRun(run{c.v.end, c.v.clusters + 2 - c.v.end})
 	lost, total := c.lost.len(), c.space.free
 	inPlace := need > total+lost
@@ -230,29 +232,12 @@ func (c *commit) truncate() error {
 		if err := c.writeAt(d[:], n.e.off); err != nil {
 			return err
 		}
-		n.old = nil
 	}
 	if err := c.sync(); err != nil {
 		return err
 	}
-	return c.setLinks(c.freed)
-}
-
-// freeLinks appends to links what frees the old clusters of n, but for those that others need.
-func (c *commit) freeLinks(links []link, n *node) []link {
-	for _, r := range n.old {
-		from := r.start
-		for i := r.start; i <= r.start+r.n; i++ {
-			if i < r.start+r.n && !c.kept.has(i) {
-				continue
-			}
-			if i > from {
-				links = append(links, link{run{from, i - from}, entryFree})
-			}
-			from = i + 1
-		}
-	}
-	return links
+	c.gone.subtract(c.freed) // as they may have new data by then
+	return c.setFree(c.freed)
 }
 
 // copyFiles writes the data of files into free clusters. After a cut: the old state.
@@ -344,7 +329,7 @@ func (c *commit) stage() error {
 			c.lost.removeRun(l.run)
 		}
 	}
-	for _, r := range c.lost.runs() {
+	for r := range c.lost.runs() {
 		links = append(links, link{r, entryFree})
 	}
 	return c.setLinks(links)
@@ -421,17 +406,12 @@ func (c *commit) release() error {
 			return err
 		}
 	}
-	var links []link
-	for _, n := range c.changed() {
-		if n.switched {
-			links = c.freeLinks(links, n)
+	if c.gone != nil {
+		c.gone.subtract(c.kept)
+		if err := c.setFree(c.gone); err != nil {
+			return err
 		}
-	}
-	if err := c.setLinks(links); err != nil {
-		return err
-	}
-	for _, l := range links {
-		c.used.removeRun(l.run)
+		c.used.subtract(c.gone)
 	}
 	return c.writeFSInfo()
 }

@@ -121,8 +121,10 @@ func (v *FS) extents(t *table, first uint32) ([]extent, error) {
 	if err == nil && n > limit {
 		err = corruptf(v.clusterOff(first), "a directory of more than %d entries", maxDirent)
 	}
-	if err == nil {
-		err = v.checkThere(runs, n*v.clusterSize)
+	for _, r := range runs {
+		if err == nil {
+			err = v.checkThere(r, int64(r.n)*v.clusterSize)
+		}
 	}
 	var xs []extent
 	left := int64(maxDirSize)

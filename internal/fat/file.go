@@ -3,6 +3,7 @@
 package fat
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
@@ -46,40 +47,45 @@ func (v *FS) OpenFile(name string) (*File, error) {
 
 // openFile opens the file e, whose path is name.
 func (v *FS) openFile(name string, e *entry) (*File, error) {
-	runs, err := v.fileChain(v.table(v.r), e)
+	f := &File{v: v, name: name, e: e}
+	var index uint32
+	err := v.fileChain(e, func(r run) {
+		f.runs = append(f.runs, fileRun{r.start, index})
+		index += r.n
+	})
 	if err != nil {
 		return nil, pathErr("open", name, err)
-	}
-	f := &File{v: v, name: name, e: e, runs: make([]fileRun, len(runs))}
-	var index uint32
-	for i, r := range runs {
-		f.runs[i] = fileRun{r.start, index}
-		index += r.n
 	}
 	return f, nil
 }
 
-// fileChain resolves the chain of the file e as far as its size needs.
-func (v *FS) fileChain(t *table, e *entry) ([]run, error) {
-	need := v.clustersFor(int64(e.d.size()))
+// fileChain follows the chain of the file e as far as its size needs, and calls each with its clusters.
+func (v *FS) fileChain(e *entry, each func(run)) error {
+	size := int64(e.d.size())
+	need := v.clustersFor(size)
 	if need == 0 {
-		return nil, nil
+		return nil
 	}
 	if err := v.checkFirst(e); err != nil {
-		return nil, err
+		return err
 	}
 	if need > int64(v.clusters) {
 		have := int64(v.clusters) * v.clusterSize
-		return nil, corruptf(e.off+28, "a size of %d bytes on a volume of %d", e.d.size(), have)
+		return corruptf(e.off+28, "a size of %d bytes on a volume of %d", size, have)
 	}
-	runs, n, err := t.chain(e.d.cluster(v.width), need, nil)
+	var past error
+	left := size
+	n, err := v.table(v.r).follow(e.d.cluster(v.width), need, nil, func(r run) {
+		if past == nil {
+			past = v.checkThere(r, left)
+		}
+		left -= int64(r.n) * v.clusterSize
+		each(r)
+	})
 	if err == nil && n < need {
-		err = corruptf(e.off+28, "the size of %d bytes needs %d clusters, the chain has %d", e.d.size(), need, n)
+		err = corruptf(e.off+28, "the size of %d bytes needs %d clusters, the chain has %d", size, need, n)
 	}
-	if err == nil {
-		err = v.checkThere(runs, int64(e.d.size()))
-	}
-	return runs, err
+	return cmp.Or(err, past)
 }
 
 // Stat describes the file.

@@ -264,7 +264,7 @@ func (t *Tx) planCopy(top, n *node, e *entry, planned *txDir) error {
 	if !n.isDir {
 		n.src = Source{Size: int64(e.d.size()), Open: func() (io.ReadCloser, error) { return t.v.openFile(n.path, e) }}
 		t.files = append(t.files, n)
-		_, err := t.v.fileChain(t.v.table(t.v.r), e)
+		err := t.v.fileChain(e, func(run) {})
 		return err
 	}
 	old, err := t.v.sub(e.parent, e)

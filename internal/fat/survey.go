@@ -9,13 +9,15 @@ type survey struct {
 	used clusterSet // clusters that must not be written: not free in the FAT, or in use all the same
 	seen clusterSet // clusters of files and directories
 	kept clusterSet // clusters of those that stay
+	gone clusterSet // clusters of those that go, of which others may be needed still; nil if there are none
+	over clusterSet // clusters of files that are written over, which are in gone, too; nil likewise
 	lost clusterSet // clusters that are in use and belong to nothing; nil if they are not needed, or are uncertain
 	free int64      // clusters that the FAT shows as free
 	room int64      // those of them that lie whole on what is there
 }
 
-// survey reads the whole FAT and follows the chains of all files and directories, noting in the
-// nodes of those that go what clusters they have. So even on a volume where files share clusters, or
+// survey reads the whole FAT and follows the chains of all files and directories, noting in sets, whose size
+// does not depend on how the chains lie, what clusters they have. So even on a volume where files share clusters, or
 // are marked free, no cluster is given out or freed that something else needs. What is lost is found out
 // if fewer than need clusters are free.
 func (t *Tx) survey(need int64) (*survey, error) {
@@ -176,26 +178,39 @@ func (t *Tx) note(table *table, s *survey, owner *node, first uint32, need int64
 		s.lost = nil
 		return nil
 	}
-	runs, n, err := table.chain(first, int64(t.v.clusters), known)
+	into := t.setsFor(s, owner)
+	n, err := table.follow(first, int64(t.v.clusters), known, func(r run) {
+		for _, set := range into {
+			set.addRun(r)
+		}
+		if s.lost != nil {
+			s.lost.removeRun(r)
+		}
+	})
 	if err != nil && !isCorrupt(err) {
 		return err
 	}
 	if err != nil || n < need {
 		s.lost = nil
 	}
-	if owner != nil {
-		owner.old = append(owner.old, runs...)
-	}
-	for _, r := range runs {
-		s.seen.addRun(r)
-		if owner == nil {
-			s.kept.addRun(r)
-		}
-		if s.lost != nil {
-			s.lost.removeRun(r)
-		}
-	}
 	return nil
+}
+
+// setsFor returns the sets that the clusters of what owner takes along are in, or of what stays if it is nil.
+func (t *Tx) setsFor(s *survey, owner *node) []clusterSet {
+	if owner == nil {
+		return []clusterSet{s.seen, s.kept}
+	}
+	if s.gone == nil {
+		s.gone = t.v.newSet()
+	}
+	if owner.what != write || owner.isDir || owner.inPlace { // no file that Commit writes
+		return []clusterSet{s.seen, s.gone}
+	}
+	if s.over == nil {
+		s.over = t.v.newSet()
+	}
+	return []clusterSet{s.seen, s.gone, s.over}
 }
 
 // dirs returns the directories that the Tx has looked into and that stay, parents first.

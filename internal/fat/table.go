@@ -237,6 +237,16 @@ func (w *tableWriter) apply(links []link) error {
 	return w.flush()
 }
 
+// free makes the clusters in set free, as apply does.
+func (w *tableWriter) free(set clusterSet) error {
+	for r := range set.runs() {
+		if err := w.applyLink(link{r, entryFree}); err != nil {
+			return err
+		}
+	}
+	return w.flush()
+}
+
 func (w *tableWriter) applyLink(l link) error {
 	for c, end := l.start, l.start+l.n; c < end; {
 		stop, err := w.reach(c, end)

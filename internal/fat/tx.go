@@ -117,7 +117,6 @@ type node struct {
 	place    place    // of its entries
 	fill     int      // slots from here up to place become deleted ones
 	runs     []run    // clusters for what is written
-	old      []run    // clusters of what it was before
 	err      error    // of the source
 	switched bool     // the volume holds the new state
 }
