@@ -4,6 +4,7 @@ package fat
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 )
 
@@ -63,5 +64,27 @@ func TestChainKnown(t *testing.T) {
 	runs, n, err = g.table(bytes.NewReader(fat)).chain(2, 10, known)
 	if len(runs) != 1 || runs[0] != (run{2, 3}) || n != 3 || !isCorrupt(err) {
 		t.Errorf("up to a known cluster: %v, %d, %v", runs, n, err)
+	}
+}
+
+// A loop is found where it closes, wherever it goes back to.
+func TestChainLoop(t *testing.T) {
+	for back := 2; back <= 7; back++ {
+		g := &geometry{width: 16, clusters: 10, fats: 1, fatSize: 512}
+		fat := make([]byte, 512)
+		for c, next := range map[int]int{2: 3, 3: 4, 4: 7, 7: 6, 6: back} {
+			le.PutUint16(fat[2*c:], uint16(next))
+		}
+		if back == 5 { // none: the end
+			le.PutUint16(fat[2*5:], 0xFFFF)
+		}
+		runs, n, err := g.table(bytes.NewReader(fat)).chain(2, 100, nil)
+		want := []run{{2, 3}, {7, 1}, {6, 1}}
+		if back == 5 {
+			want = append(want, run{5, 1})
+		}
+		if !slices.Equal(runs, want) || n != int64(len(want))+2 || isCorrupt(err) == (back == 5) {
+			t.Errorf("back to %d: %v, %d, %v", back, runs, n, err)
+		}
 	}
 }

@@ -679,6 +679,23 @@ func TestCrossLinked(t *testing.T) {
 	}
 }
 
+// Clusters that another file needs, too, are no room for what replaces a file in place.
+func TestCrossLinkedInPlace(t *testing.T) {
+	img, _ := fixtureTree(t, "fat16")
+	copy(image(img).entry(t, "README  TXT")[26:32], image(img).entry(t, "FRAGME~1BIN")[26:32])
+	free, err := mustOpen(t, img).Free()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := bytes.Clone(img)
+	err = change(testimg.Mem(img), int64(len(img)), fat.TxOptions{InPlace: true}, func(tx *fat.Tx) error {
+		return tx.WriteFile("README.TXT", source(pattern(int(free)+512+1, 1))) // its old cluster is lost
+	})
+	if !errors.As(err, new(*fat.NoSpaceError)) || !bytes.Equal(img, before) {
+		t.Errorf("Commit = %v", err)
+	}
+}
+
 // A file that is not replaced, since its source failed, keeps what it shares with one that is.
 func TestCrossLinkedSourceFails(t *testing.T) {
 	names := []string{"README.TXT", "fragmented.bin"}
