@@ -30,18 +30,7 @@ func (g *geometry) newAllocator(used clusterSet) *allocator {
 }
 
 // nextFree returns the first free cluster from c on; false if there is none.
-func (a *allocator) nextFree(c uint32) (uint32, bool) {
-	for i := int(c / 64); i < len(a.used); i++ {
-		w := ^a.used[i]
-		if i == int(c/64) {
-			w &= ^uint64(0) << (c % 64)
-		}
-		if w != 0 {
-			return uint32(i*64 + bits.TrailingZeros64(w)), true
-		}
-	}
-	return 0, false
-}
+func (a *allocator) nextFree(c uint32) (uint32, bool) { return a.used.next(c, ^uint64(0)) }
 
 // length returns the length of the free run from c on, but no more than most.
 func (a *allocator) length(c uint32, most int64) int64 {

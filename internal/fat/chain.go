@@ -66,24 +66,32 @@ func (s clusterSet) len() int64 {
 // runs returns the clusters as runs, in order.
 func (s clusterSet) runs() iter.Seq[run] {
 	return func(yield func(run) bool) {
-		var r run
-		for i, w := range s {
-			for ; w != 0; w &= w - 1 {
-				c := uint32(i*64 + bits.TrailingZeros64(w))
-				if r.n > 0 && r.start+r.n == c {
-					r.n++
-					continue
-				}
-				if r.n > 0 && !yield(r) {
-					return
-				}
-				r = run{c, 1}
+		for c := uint32(0); ; {
+			start, ok := s.next(c, 0)
+			if !ok {
+				return
+			}
+			c, _ = s.next(start, ^uint64(0))
+			if !yield(run{start, c - start}) {
+				return
 			}
 		}
-		if r.n > 0 {
-			yield(r)
+	}
+}
+
+// next returns the first cluster from c on that is in the set or, if flip is all ones and not 0, that is not. If
+// there is none it returns false, and the number after those that the set has room for.
+func (s clusterSet) next(c uint32, flip uint64) (uint32, bool) {
+	for i := int(c / 64); i < len(s); i++ {
+		w := s[i] ^ flip
+		if i == int(c/64) {
+			w &= ^uint64(0) << (c % 64)
+		}
+		if w != 0 {
+			return uint32(i*64 + bits.TrailingZeros64(w)), true
 		}
 	}
+	return uint32(len(s) * 64), false
 }
 
 // chain returns the clusters that follow calls each with.
