@@ -261,6 +261,27 @@ func TestMBRUnits(t *testing.T) {
 	}
 }
 
+// large is a disk of 4096-byte sectors.
+type large struct{ memory }
+
+func (large) SectorSize() (int64, error) { return 4096, nil }
+
+// An MBR on a block device counts in the sectors of that, whatever its partitions hold.
+func TestMBRUnitOfDevice(t *testing.T) {
+	img := make([]byte, 32<<12)
+	img[510], img[511] = 0x55, 0xaa
+	e := img[446:]
+	e[4], e[8], e[12] = 0x83, 8, 16
+	im, err := New(large{memory{testimg.Mem(img), int64(len(img))}}, Read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, err := im.Partitions()
+	if err != nil || im.SectorSize() != 4096 || len(parts) != 1 || parts[0].Size != 16*4096 {
+		t.Errorf("got %+v, %v, sectors of %d", parts, err, im.SectorSize())
+	}
+}
+
 // What sfdisk leaves of a FAT volume's boot sector in front of a table is no bare volume;
 // a boot sector with a table's entry for itself, as mkfs.fat --mbr makes it, is one.
 func TestBareOrTable(t *testing.T) {
