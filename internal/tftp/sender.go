@@ -27,6 +27,7 @@ type sender struct {
 	answer   [516]byte // a packet from the client; an ERROR may have some text
 	most     int32     // transfers at once that may look for packets; see near
 	vain     int       // times in a row that looks were in vain
+	rest     int       // packets to be taken before they are worth another try
 
 	timer time.Time // what the socket's deadline is set to: never after retry.deadline, unless late
 	late  bool      // retry.deadline has passed; what is here yet counts, then it is too late
@@ -99,13 +100,17 @@ func (s *sender) step(fd uintptr) (over bool) {
 }
 
 // looks is how many times to look for the packet of a client that is near: to sleep and to be woken
-// costs more.
-const looks = 20
+// costs more. When it was missed as often in a row, it is not looked for during the next rest packets.
+const (
+	looks = 20
+	rest  = 50 * looks
+)
 
 // receive receives a packet; the error is EAGAIN if there is none. Where an answer to the last one was
 // just sent, the client is given the moment that it needs if it is near.
 func (s *sender) receive(first bool) (n int, err error) {
 	if first || !s.near() {
+		s.rest = max(s.rest-1, 0)
 		return receive(s.fd, s.answer[:])
 	}
 	for range looks {
@@ -114,15 +119,17 @@ func (s *sender) receive(first bool) (n int, err error) {
 			return n, err
 		}
 	}
-	s.vain++
+	if s.vain++; s.vain == looks {
+		s.vain, s.rest = 0, rest
+	}
 	return n, err
 }
 
 // near reports whether the client may answer before it were worth while to sleep: in lock step, on this
-// machine or on the next one, as long as it has done so of late. Half of the processors may be spent so;
-// the clients need the others.
+// machine or on the next one, unless it was found not to do so. Half of the processors may be spent so; the
+// clients need the others.
 func (s *sender) near() bool {
-	return s.window.size == 1 && s.vain < looks && s.running.Load() <= s.most
+	return s.window.size == 1 && s.rest == 0 && s.running.Load() <= s.most
 }
 
 // take takes a packet and reports whether something was sent in answer.
