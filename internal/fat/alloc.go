@@ -3,10 +3,8 @@
 package fat
 
 import (
-	"cmp"
 	"iter"
 	"math/bits"
-	"slices"
 )
 
 // allocator hands out free clusters. It knows of them from a set in memory alone.
@@ -84,36 +82,41 @@ func (a *allocator) one(n int64) []run {
 	}
 }
 
-// several finds the largest free runs that have n clusters together.
+// several finds the largest free runs that have n clusters together, and of the last of them the shortest that will
+// do. Since one found none, all are shorter than n. They are counted by their length and not listed, as there may be
+// half as many of them as clusters.
 func (a *allocator) several(n int64) []run {
-	var sum [33]int64 // clusters in runs by the length of their number
+	count := make([]uint32, n)
 	for r := range a.runs() {
-		sum[bits.Len32(r.n)] += int64(r.n)
+		count[r.n]++
 	}
-	class := len(sum) - 1
-	for left := n - sum[class]; left > 0 && class > 0; left -= sum[class] {
-		class--
-	}
-	var found []run
-	for r := range a.runs() {
-		if bits.Len32(r.n) >= class {
-			found = append(found, r)
-		}
-	}
-	slices.SortStableFunc(found, func(a, b run) int { return -cmp.Compare(a.n, b.n) })
-	var runs []run
-	for i, r := range found {
-		if int64(r.n) >= n { // the last: the shortest that will do
-			for i+1 < len(found) && int64(found[i+1].n) >= n {
-				i++
-			}
-			runs = append(runs, run{found[i].start, uint32(n)})
+	pieces, whole, length := int64(1), int64(0), n
+	for {
+		length--
+		whole = min(int64(count[length]), (n-1)/length)
+		pieces += whole
+		n -= whole * length
+		if whole < int64(count[length]) { // those left are not all needed
 			break
 		}
-		runs = append(runs, r)
-		n -= int64(r.n)
 	}
-	slices.SortFunc(runs, func(a, b run) int { return cmp.Compare(a.start, b.start) })
+	last := n
+	for count[last] == 0 {
+		last++
+	}
+	runs := make([]run, 0, pieces)
+	for r := range a.runs() {
+		switch l := int64(r.n); {
+		case l > length:
+			runs = append(runs, r)
+		case l == length && whole > 0:
+			runs = append(runs, r)
+			whole--
+		case l == last && n > 0:
+			runs = append(runs, run{r.start, uint32(n)})
+			n = 0
+		}
+	}
 	return runs
 }
 

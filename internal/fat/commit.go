@@ -328,9 +328,9 @@ func (c *commit) stage() error {
 		for _, l := range links {
 			c.lost.removeRun(l.run)
 		}
-	}
-	for r := range c.lost.runs() {
-		links = append(links, link{r, entryFree})
+		if err := c.setFree(c.lost); err != nil {
+			return err
+		}
 	}
 	return c.setLinks(links)
 }

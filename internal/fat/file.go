@@ -15,6 +15,9 @@ import (
 // copySize is how much File.WriteTo and a Tx read and write at a time.
 const copySize = 256 << 10
 
+// manyRuns is how many runs OpenFile takes for a sign that the whole file is in pieces.
+const manyRuns = 1 << 16
+
 // File is an open file: its whole chain was resolved and checked by OpenFile, so a
 // chain shorter than the size is an error there and not while reading.
 type File struct {
@@ -50,6 +53,9 @@ func (v *FS) openFile(name string, e *entry) (*File, error) {
 	f := &File{v: v, name: name, e: e}
 	var index uint32
 	err := v.fileChain(e, func(r run) {
+		if len(f.runs) == manyRuns { // room for all there can be, once, takes less memory than to grow on
+			f.runs = slices.Grow(f.runs, int(v.clustersFor(f.Size())))
+		}
 		f.runs = append(f.runs, fileRun{r.start, index})
 		index += r.n
 	})

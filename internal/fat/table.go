@@ -204,6 +204,7 @@ type link struct {
 
 // linksOf makes the runs one chain.
 func linksOf(links []link, runs []run) []link {
+	links = slices.Grow(links, len(runs))
 	for i, r := range runs {
 		next := uint32(entryEnd | 7)
 		if i+1 < len(runs) {
