@@ -43,7 +43,10 @@ var signatures = []struct {
 	{0, "\x1f\x8b", kind{"data compressed with gzip", "unpack it with gzip -dc OLD >NEW"}},
 	{0, "\x28\xb5\x2f\xfd", kind{"data compressed with zstd", "unpack it with zstd -dc OLD >NEW"}},
 	{0, "BZh", kind{"data compressed with bzip2", "unpack it with bzip2 -dc OLD >NEW"}},
-	{0, "PK\x03\x04", kind{"a zip archive", "unpack it with unzip -p OLD >NEW"}},
+	{0, "\x04\x22\x4d\x18", kind{"data compressed with lz4", "unpack it with lz4 -dc OLD >NEW"}},
+	{0, "PK\x03\x04", kind{"a zip archive", "unpack it with unzip -p OLD '*.img' >NEW"}}, // other files may be in it
+	{0, "7z\xbc\xaf\x27\x1c", kind{"a 7z archive", "unpack it with 7z e OLD"}},
+	{257, "ustar", kind{"a tar archive", "unpack it with tar -xf OLD"}},
 	{0, "QFI\xfb", kind{"a qcow2 image", convert}},
 	{0, "KDMV", kind{"a VMDK image", convert}},
 	{0, "# Disk DescriptorFile", kind{"the description of a VMDK image", convert}},

@@ -3,8 +3,8 @@
 #
 # make-foreign.sh [DIRECTORY]: makes the beginnings of what people hand to the tools in
 # place of an image, compressed, in DIRECTORY (foreign beside this script by default), each
-# by the program that makes it in life. Needs coreutils, gzip, xz-utils, zstd, bzip2, zip,
-# qemu-utils, android-sdk-libsparse-utils, exfatprogs, ntfs-3g, e2fsprogs, squashfs-tools,
+# by the program that makes it in life. Needs coreutils, gzip, xz-utils, zstd, bzip2, lz4, zip,
+# 7zip, tar, qemu-utils, android-sdk-libsparse-utils, exfatprogs, ntfs-3g, e2fsprogs, squashfs-tools,
 # xorriso, util-linux, btrfs-progs, f2fs-tools, xfsprogs, dosfstools and mtools; no root.
 set -eu
 
@@ -47,9 +47,15 @@ packed xz -c
 packed gzip -nc
 packed zstd -qc
 packed bzip2 -c
+packed lz4 -qc
 zip -qX zip.zip text
 mv zip.zip zip
 keep zip
+7zz a -bd -mtm- 7z.7z text >/dev/null
+mv 7z.7z 7z
+keep 7z
+tar --owner=0 --group=0 -cf tar text
+keep tar
 
 for format in qcow2 vmdk vdi vhdx; do
 	qemu-img create -q -f $format $format 1M
