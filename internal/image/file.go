@@ -95,13 +95,26 @@ func (o *openedFile) lock(mode Mode, waiting *func()) error {
 	fd := int(o.f.Fd())
 	err := flock(fd, how|unix.LOCK_NB)
 	if !errors.Is(err, unix.EWOULDBLOCK) {
-		return err
+		return lockless(err, mode)
 	}
 	if *waiting != nil {
 		(*waiting)()
 		*waiting = nil
 	}
 	return flock(fd, how)
+}
+
+// lockless returns what err, of flock(2), means for mode. Where a file system has no locks, as NFS without
+// a lock manager, nothing can hold one that a reader should wait for; but two writers would both go ahead.
+func lockless(err error, mode Mode) error {
+	switch {
+	case !errors.Is(err, unix.ENOLCK) && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.ENOSYS):
+		return err
+	case mode == Read:
+		return nil
+	}
+	return fmt.Errorf("%w: the file system that it is on cannot lock it, so it is only read "+
+		"(NFS can, with its lock manager or mounted with local_lock=flock)", err)
 }
 
 func flock(fd, how int) error {
