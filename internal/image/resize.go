@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"syscall"
 
 	"nobodd/internal/fat"
 	"nobodd/internal/partition"
@@ -71,8 +72,14 @@ type disk struct{ Storage }
 
 // Truncate changes the size of the image; what it gains is a hole.
 func (d disk) Truncate(size int64) error {
-	if t, ok := d.Storage.(truncater); ok {
-		return t.Truncate(size)
+	t, ok := d.Storage.(truncater)
+	if !ok {
+		return ErrFixedSize
 	}
-	return ErrFixedSize
+	err := t.Truncate(size)
+	if errors.Is(err, syscall.EFBIG) {
+		return fmt.Errorf("%w: its file system, or ulimit -f, takes no file of %d bytes (FAT32: less than 4 GiB)",
+			err, size)
+	}
+	return err
 }
