@@ -109,7 +109,7 @@ func (t *Tx) tellSources() {
 
 // idle reports whether there is nothing to do, maybe since all sources failed.
 func (c *commit) idle() bool {
-	for _, n := range c.changed() {
+	for n := range c.changed() {
 		if !n.failed() {
 			return false
 		}
@@ -391,14 +391,24 @@ func (n *node) setSwitched() {
 	}
 }
 
+// renamesOnly reports whether nothing has changed but names: then FSInfo is as it was.
+func (c *commit) renamesOnly() bool {
+	for n := range c.changed() {
+		if !n.inPlace || n.e != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // release is the last step. What was not replaced or moved, since a source failed, keeps the clusters
-// that it shares with others. Where names alone have changed, FSInfo does not.
+// that it shares with others.
 func (c *commit) release() error {
-	if !slices.ContainsFunc(c.changed(), func(n *node) bool { return !n.inPlace || n.e != nil }) {
+	if c.renamesOnly() {
 		return nil
 	}
 	table := c.v.table(c.dev)
-	for _, n := range c.changed() {
+	for n := range c.changed() {
 		if n.e == nil || n.switched {
 			continue
 		}

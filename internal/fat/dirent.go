@@ -195,6 +195,9 @@ func longSlots(name string) int {
 // appendSet appends to b the entries of a file as they are stored: those of its long name, if it has one, last
 // part first, then d.
 func appendSet(b []byte, long string, d *dirent) []byte {
+	if long == "" {
+		return append(b, d[:]...)
+	}
 	units := utf16.Encode([]rune(long))
 	n := longSlots(long)
 	sum := checksum(d.rawName())

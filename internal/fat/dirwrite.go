@@ -99,9 +99,10 @@ func (c *commit) stageDir(d *txDir) error {
 // stagedEntries is what the clusters that d grows by, or a new d consists of, hold before anything leads to them.
 func (c *commit) stagedEntries(d *txDir) []byte {
 	s := d.slots
-	var buf []byte
+	size := s.clusters() * c.v.clusterSize
+	buf := make([]byte, 0, size)
 	if d.old == nil {
-		buf = c.dots(d)
+		buf = append(buf, c.dots(d)...)
 	}
 	for _, n := range d.changes {
 		if n.isNew() && c.isStaged(n) {
@@ -112,7 +113,7 @@ func (c *commit) stagedEntries(d *txDir) []byte {
 	if d.old != nil {
 		buf = appendDeleted(buf, s.grown-len(buf)/direntSize)
 	}
-	return append(buf, make([]byte, s.clusters()*c.v.clusterSize-int64(len(buf)))...)
+	return buf[:size] // zeros up to the end
 }
 
 // isStaged reports whether the entries of the new n are written before its directory leads to them: in a new

@@ -19,7 +19,7 @@ type gatherer struct {
 
 // write writes p at off, now or later. What is left of the cluster before may be filled with zeros.
 func (g *gatherer) write(p []byte, off int64) error {
-	if gap := off - g.off - int64(len(g.buf)); len(g.buf) > 0 && len(g.buf)+len(p) <= copySize && g.isTail(gap, off) {
+	if gap := off - g.off - int64(len(g.buf)); len(g.buf) > 0 && g.isTail(gap, off) && int64(len(g.buf)+len(p))+gap <= copySize {
 		g.buf = append(append(g.buf, make([]byte, gap)...), p...)
 		return nil
 	}
@@ -28,6 +28,9 @@ func (g *gatherer) write(p []byte, off int64) error {
 	}
 	if len(p) >= maxGathered {
 		return g.writeAt(p, off)
+	}
+	if g.buf == nil {
+		g.buf = make([]byte, 0, copySize)
 	}
 	g.buf, g.off = append(g.buf, p...), off
 	return nil

@@ -70,7 +70,7 @@ type visit struct {
 // follow goes through the tree of directories.
 func (t *Tx) follow(table *table, s *survey) error {
 	going := map[origin]*node{}
-	for _, n := range t.changed() {
+	for n := range t.changed() {
 		if n.e != nil && !n.failed() {
 			going[origin{n.parent.old.cluster, n.e.slot}] = n
 		}
@@ -232,10 +232,14 @@ func (d *txDir) walk(yield func(*txDir) bool) bool {
 }
 
 // changed returns everything that is written or removed, but not what is removed along with its directory.
-func (t *Tx) changed() []*node {
-	var nodes []*node
-	for d := range t.dirs() {
-		nodes = append(nodes, d.changes...)
+func (t *Tx) changed() iter.Seq[*node] {
+	return func(yield func(*node) bool) {
+		for d := range t.dirs() {
+			for _, n := range d.changes {
+				if !yield(n) {
+					return
+				}
+			}
+		}
 	}
-	return nodes
 }

@@ -146,6 +146,7 @@ type block struct {
 func (t *table) blocks() iter.Seq2[block, error] {
 	return func(yield func(block, error) bool) {
 		var entries []uint32
+		t.grow = maxWindow
 		for c, end := uint32(2), t.clusters+2; c < end; {
 			if err := t.load(t.entryOff(c)); err != nil {
 				yield(block{}, err)
@@ -166,6 +167,7 @@ func (t *table) blocks() iter.Seq2[block, error] {
 
 // decode appends the entries of the clusters from c up to stop, which are in the window.
 func (t *table) decode(entries []uint32, c, stop uint32) []uint32 {
+	entries = slices.Grow(entries, int(stop-c))
 	if t.width == 32 { // the large ones
 		for b := t.buf[t.entryOff(c)-t.off:]; c < stop; c++ {
 			entries = append(entries, le.Uint32(b)&entryMask)

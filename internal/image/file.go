@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -45,7 +46,7 @@ func KeyOf(fi fs.FileInfo) string {
 	if isBlock(fi) {
 		return fmt.Sprintf("device %d", st.Rdev)
 	}
-	return fmt.Sprintf("file %d:%d", st.Dev, st.Ino)
+	return "file " + strconv.FormatUint(st.Dev, 10) + ":" + strconv.FormatUint(st.Ino, 10)
 }
 
 // checkKind returns an error for what can be no image.

@@ -118,12 +118,13 @@ type copier struct {
 	dstDirs  []string        // keys of what they are copied to
 	progress progress
 	total    int64         // bytes of all that is to be written
-	copied   func(n int64) // called as they are
+	copied   func(n int64) // called as they are, by tell
+	tell     func(n int64) // the Copied of all sources
 	errs     []error
 }
 
 func newCopier(env Env, opt CopyOptions) *copier {
-	return &copier{
+	c := &copier{
 		env:     env,
 		opt:     opt,
 		images:  newImages(env),
@@ -131,6 +132,8 @@ func newCopier(env Env, opt CopyOptions) *copier {
 		reads:   map[string]bool{},
 		given:   map[string]bool{},
 	}
+	c.tell = func(n int64) { c.copied(n) }
+	return c
 }
 
 func (c *copier) fail(a addr.Addr, err error) { c.errs = append(c.errs, failure(a, err)) }

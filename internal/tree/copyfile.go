@@ -120,7 +120,7 @@ func (c *copier) readable(src place, fi fs.FileInfo) error {
 		return errors.New("is written by this very command")
 	}
 	if src.addr.Kind == addr.Local && fi.Size() > 0 {
-		return hostfs.Readable(src.name())
+		return hostfs.Readable(src.name(), fi)
 	}
 	r, err := src.tree.Open(src.name())
 	if err != nil {
@@ -180,9 +180,10 @@ func ended(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF 
 
 // plan describes the file src for Tx.WriteFile.
 func (c *copier) plan(src place, fi fs.FileInfo, dst place) fat.Source {
+	from, name := src.tree, src.name() // all that is kept of src, since there may be many
 	s := fat.Source{
 		Size: fi.Size(),
-		Open: func() (io.ReadCloser, error) { return src.tree.Open(src.name()) },
+		Open: func() (io.ReadCloser, error) { return from.Open(name) },
 		Done: c.done(src.addr, dst),
 	}
 	if src.addr.Kind == addr.Local { // the mode of an entry is no more than its read-only flag
@@ -198,16 +199,18 @@ func (c *copier) plan(src place, fi fs.FileInfo, dst place) fat.Source {
 // done returns what is called once the fate of a copy is known: with nil if it stands at
 // dst, or with what failed in its source.
 func (c *copier) done(from addr.Addr, dst place) func(error) {
-	made := func() {}
+	var made func()
 	if c.opt.Verbose {
 		made = c.progress.file(copyLine(from, dst))
 	}
+	text := from.Text
 	return func(err error) {
-		if err != nil {
-			c.fail(from, err)
-			return
+		switch {
+		case err != nil:
+			c.errs = append(c.errs, failureOf(text, err))
+		case made != nil:
+			made()
 		}
-		made()
 	}
 }
 
@@ -217,7 +220,7 @@ func copyLine(from addr.Addr, dst place) string {
 
 // write plans to write s to dst and reports whether it could.
 func (c *copier) write(dst place, s fat.Source) bool {
-	s.Copied = func(n int64) { c.copied(n) }
+	s.Copied = c.tell
 	if err := c.tx.WriteFile(dst.name(), s); err != nil {
 		c.fail(dst.addr, err)
 		return false
