@@ -204,15 +204,14 @@ func (b *bootSector) geometry(size int64) (*geometry, error) {
 	return g, nil
 }
 
-// setClusters fills in what depends on the number of clusters, n, and checks that the FAT has an entry for each.
+// setClusters fills in what depends on the number of clusters, n. Some formatters make a FAT a few entries too short:
+// clusters without an entry are none, as for Linux and mtools. The width goes by what the boot sector says all the same.
 func (b *bootSector) setClusters(g *geometry, n int64) error {
 	switch {
 	case b.fat32():
-		if err := b.geometry32(g, n); err != nil {
+		if err := b.geometry32(g); err != nil {
 			return err
 		}
-	case n >= minFAT32:
-		return corruptf(b.fatSizeOff(), "%d clusters are too many for FAT16", n)
 	case g.rootSize == 0:
 		return corruptf(17, "a root directory of no size")
 	case n < minFAT16:
@@ -220,24 +219,25 @@ func (b *bootSector) setClusters(g *geometry, n int64) error {
 	default:
 		g.width = 16
 	}
-	if room := g.fatSize*8/int64(g.width) - 2; n > room {
-		return corruptf(b.fatSizeOff(), "%d clusters, but a file allocation table for %d", n, max(room, 0))
+	n = min(n, g.fatSize*8/int64(g.width)-2)
+	switch {
+	case g.width == 16 && n >= minFAT32:
+		return corruptf(b.fatSizeOff(), "%d clusters are too many for FAT16", n)
+	case n > maxClusters:
+		return corruptf(32, "%d clusters are too many for FAT32", n)
 	}
 	g.clusters = uint32(n)
-	g.end = uint32((g.there-g.dataStart)/g.clusterSize) + 2
+	g.end = uint32(min((g.there-g.dataStart)/g.clusterSize, n)) + 2
 	if g.width == 32 && !g.valid(g.rootCluster) {
 		return corruptf(44, "root directory at cluster %d of %d", g.rootCluster, n)
 	}
 	return nil
 }
 
-// geometry32 fills in what only FAT32 has; n is the number of clusters.
-func (b *bootSector) geometry32(g *geometry, n int64) error {
+// geometry32 fills in what only FAT32 has.
+func (b *bootSector) geometry32(g *geometry) error {
 	g.width = 32
 	g.rootCluster = b.rootCluster()
-	if n > maxClusters {
-		return corruptf(32, "%d clusters are too many for FAT32", n)
-	}
 	if f := b.extFlags(); f&0x80 != 0 {
 		g.mirror, g.active = false, int(f&0x0F)
 		if g.active >= g.fats {

@@ -45,3 +45,45 @@ func TestOddVolumes(t *testing.T) {
 		})
 	}
 }
+
+// Some formatters make a FAT that is a few entries too short. Clusters without an entry are none, as for Linux and
+// mtools: what is there is read, all other clusters can be filled, and the volume is sound then but for its size.
+func TestShortFAT(t *testing.T) {
+	le := binary.LittleEndian
+	for name, width := range map[string]int{"fat12": 12, "fat16": 16, "fat32": 32} {
+		img, tree := fixtureTree(t, name)
+		fatSize := int(le.Uint16(img[22:])) // in sectors of 512 bytes, as all that follows
+		if fatSize == 0 {
+			fatSize = int(le.Uint32(img[36:]))
+		}
+		perCluster, room := int(img[13]), fatSize*512*8/width-2
+		data := int(le.Uint16(img[14:])) + int(img[16])*fatSize + int(le.Uint16(img[17:]))/16
+		setSize := func(clusters int) {
+			n := data + clusters*perCluster
+			img = append(img, make([]byte, max(0, n*512-len(img)))...)[:n*512]
+			le.PutUint16(img[19:], 0)
+			le.PutUint32(img[32:], uint32(n))
+			if width == 32 { // the backup of the boot sector
+				copy(img[int(le.Uint16(img[50:]))*512:], img[:512])
+			}
+		}
+		setSize(room + 5)
+		v, err := fat.Open(testimg.Mem(img), int64(len(img)))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		free, err := v.Free()
+		if err != nil {
+			t.Fatal(err)
+		}
+		tree["all that is free"] = pattern(int(free), 3)
+		if err := change(testimg.Mem(img), int64(len(img)), fat.TxOptions{}, func(tx *fat.Tx) error {
+			return tx.WriteFile("all that is free", source(tree["all that is free"]))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		setSize(room)
+		check(t, img, tree)
+	}
+}
