@@ -21,40 +21,38 @@ func Size(n int64) string {
 // Printable returns s with everything that could break a line or fool a terminal
 // (control and formatting characters, invalid UTF-8) escaped as in "\n" or "\x1b".
 func Printable(s string) string {
-	clean := true
-	for _, r := range s {
-		clean = clean && printable(r)
-	}
-	if clean {
-		return s
-	}
 	var b strings.Builder
+	clean := 0 // up to here s is copied to b
 	for i, r := range s {
-		switch {
-		case printable(r):
-			b.WriteRune(r)
-		case r == utf8.RuneError:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		default:
-			q := fmt.Sprintf("%+q", r)
-			b.WriteString(q[1 : len(q)-1])
+		if printable(s[i:], r) {
+			continue
 		}
+		q, size := fmt.Sprintf("%+q", r), utf8.RuneLen(r)
+		if q = q[1 : len(q)-1]; r == utf8.RuneError {
+			q, size = fmt.Sprintf(`\x%02x`, s[i]), 1
+		}
+		b.WriteString(s[clean:i] + q)
+		clean = i + size
 	}
-	return b.String()
+	return b.String() + s[clean:]
 }
 
-func printable(r rune) bool {
-	return r != utf8.RuneError && unicode.IsGraphic(r)
+// printable reports whether r, with which s begins, can be printed. U+FFFD can, which is also what
+// the loops of Go show for a byte that is not UTF-8.
+func printable(s string, r rune) bool {
+	return unicode.IsGraphic(r) && (r != utf8.RuneError || strings.HasPrefix(s, string(utf8.RuneError)))
 }
 
 // Plain returns s with a question mark for each character that is not printable, as ls shows names.
 func Plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !printable(r) {
-			return '?'
+	var b strings.Builder
+	for i, r := range s {
+		if !printable(s[i:], r) {
+			r = '?'
 		}
-		return r
-	}, s)
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // WriteTable writes rows in columns that are as wide as they need to be, one space apart. A letter

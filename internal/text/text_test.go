@@ -27,6 +27,7 @@ func TestPrintable(t *testing.T) {
 		"\x1b[31m":                     `\x1b[31m`,
 		"\u202e\u200b\u2028\x7f\u009b": `\u202e\u200b\u2028\x7f\u009b`,
 		"\xff\x80a":                    `\xff\x80a`,
+		"half a pair \ufffd\xff\ufffd": "half a pair \ufffd\\xff\ufffd",
 	} {
 		if got := Printable(in); got != want {
 			t.Errorf("Printable(%q) = %q, want %q", in, got, want)
@@ -39,7 +40,7 @@ func TestPlain(t *testing.T) {
 		"a b":               "a b",
 		"Grüße 日本語 😀":       "Grüße 日本語 😀",
 		"\x1b[31mred\n\x7f": "?[31mred??",
-		"\u202e\xff":        "??",
+		"\u202e\xff\ufffd":  "??\ufffd",
 	} {
 		if got := Plain(in); got != want {
 			t.Errorf("Plain(%q) = %q, want %q", in, got, want)
