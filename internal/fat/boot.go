@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
+	"strings"
 )
 
 var le = binary.LittleEndian
@@ -78,7 +79,7 @@ func (b *bootSector) label() []byte {
 	if b.fat32() {
 		sig, label = b[66], b[71:82]
 	}
-	if sig != 0x29 || string(label) == "NO NAME    " {
+	if sig != 0x29 || strings.TrimRight(string(label), " \x00") == "NO NAME" {
 		return nil
 	}
 	return label

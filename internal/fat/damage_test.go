@@ -426,8 +426,42 @@ func TestLabel(t *testing.T) {
 	if got := mustOpen(t, img).Label(); got != "OTHER LABEL" {
 		t.Errorf("Label = %q", got)
 	}
-	copy(img[43:], "NO NAME    ")
-	if got := mustOpen(t, img).Label(); got != "" {
+	for _, none := range []string{"NO NAME    ", "NO NAME\x00\x00\x00\x00", strings.Repeat("\x00", 11)} {
+		copy(img[43:], none)
+		if got := mustOpen(t, img).Label(); got != "" {
+			t.Errorf("Label = %q of %q", got, none)
+		}
+	}
+}
+
+// Some formatters, mkfs.vfat of BusyBox among them, pad with zeros instead of spaces.
+func TestPaddedWithZeros(t *testing.T) {
+	img := fixture(t, "fat16")
+	zeros := func(name string) {
+		for e := img; ; {
+			i := bytes.Index(e, []byte(name))
+			if i < 0 {
+				return
+			}
+			copy(e[i:], bytes.ReplaceAll([]byte(name), []byte(" "), []byte{0}))
+			e = e[i+1:]
+		}
+	}
+	copy(img[bytes.LastIndex(img, img[43:54]):], "BOOT       ")
+	copy(img[43:], "PI         ")
+	zeros("BOOT       ")
+	zeros("PI         ")
+	zeros("README  TXT")
+	v := mustOpen(t, img)
+	if got := v.Label(); got != "BOOT" {
+		t.Errorf("Label = %q", got)
+	}
+	fi, err := v.Stat("readme.txt")
+	if err != nil || fi.Name() != "README.TXT" || fi.Sys().(*fat.Entry).ShortName != "README.TXT" {
+		t.Errorf("README.TXT is %v, %v", fi, err)
+	}
+	img[bytes.LastIndex(img, []byte("BOOT\x00"))] = 0xE5
+	if got := mustOpen(t, img).Label(); got != "PI" {
 		t.Errorf("Label = %q", got)
 	}
 }

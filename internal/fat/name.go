@@ -3,6 +3,7 @@
 package fat
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -66,8 +67,10 @@ func shortName(raw [11]byte) string {
 	return decodeShort(&d, false)
 }
 
-// decodePart decodes one part of a short name, or a label, without the spaces that pad it.
+// decodePart decodes one part of a short name, or a label, without the spaces that pad it, or the zeros that some
+// formatters pad with.
 func decodePart(raw []byte, lower bool) string {
+	raw, _, _ = bytes.Cut(raw, []byte{0})
 	var s strings.Builder
 	for _, b := range []byte(strings.TrimRight(string(raw), " ")) {
 		r := charmap.CodePage437.DecodeByte(b)
