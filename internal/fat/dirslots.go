@@ -2,12 +2,24 @@
 
 package fat
 
-import "errors"
-
-var (
-	errDirFull  = errors.New("the directory is full")
-	errRootFull = errors.New("the root directory is full")
+import (
+	"errors"
+	"fmt"
 )
+
+// errDirFull stands for a directory without room, until fullError says more.
+var errDirFull = errors.New("the directory is full")
+
+// fullError says why d has no room, however much of the volume is free, and what helps.
+func (t *Tx) fullError(d *txDir) error {
+	text, entries := "the directory is full: it has at most %d entries, of which a long name takes several", maxDirent
+	if d == t.root && t.v.width != 32 {
+		text = "the root directory is full: it has %d entries, of which a long name takes several; " +
+			"a directory in it has room for more"
+		entries = len(d.slots.free)
+	}
+	return fmt.Errorf(text, entries)
+}
 
 // sectorSlots is how many slots a disk writes at once, whatever happens.
 const sectorSlots = 512 / direntSize
@@ -58,8 +70,8 @@ func (t *Tx) placeEntries(d *txDir) error {
 		if err == nil {
 			n.place, err = d.slots.put(longSlots(n.long) + 1)
 		}
-		if err == errDirFull && d == t.root && t.v.width != 32 {
-			err = errRootFull
+		if err == errDirFull {
+			err = t.fullError(d)
 		}
 		if err != nil {
 			return pathErr("write", n.path, err)

@@ -321,7 +321,9 @@ func TestRootFull(t *testing.T) {
 		})
 	}
 	slots := int(binary.LittleEndian.Uint16(img[17:]))
-	if err := fill(slots); err == nil || !strings.HasSuffix(err.Error(), ": the root directory is full") {
+	want := fmt.Sprintf(": the root directory is full: it has %d entries, of which a long name takes several; "+
+		"a directory in it has room for more", slots)
+	if err := fill(slots); err == nil || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("Commit = %v", err)
 	}
 	if !bytes.Equal(img, before) {
