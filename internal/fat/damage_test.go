@@ -417,6 +417,58 @@ func TestNamesFindEntry(t *testing.T) {
 	}
 }
 
+// Two names that differ in case alone are damage. Each file can be read, replaced and removed by its own spelling,
+// and one be moved over the other; any other spelling means the first.
+func TestTwins(t *testing.T) {
+	twins := func() (image, map[string][]byte) {
+		img, tree := fixtureTree(t, "fat16")
+		e := image(img).entry(t, "PIECE3  BIN")
+		copy(e, "PIECE1  BIN")
+		e[12] = 0 // in capitals
+		tree["PIECE1.BIN"] = tree["piece3.bin"]
+		delete(tree, "piece3.bin")
+		return img, tree
+	}
+	img, tree := twins()
+	v := mustOpen(t, img)
+	for name, want := range map[string]string{
+		"PIECE1.BIN": "PIECE1.BIN", "piece1.bin": "piece1.bin", "Piece1.Bin": "piece1.bin",
+	} {
+		if got, err := fs.ReadFile(v, name); err != nil || !bytes.Equal(got, tree[want]) {
+			t.Errorf("%s is not %s, %v", name, want, err)
+		}
+	}
+	for name, plan := range map[string]func(tx *fat.Tx, tree map[string][]byte) error{
+		"remove the first": func(tx *fat.Tx, tree map[string][]byte) error {
+			delete(tree, "piece1.bin")
+			return tx.Remove("piece1.bin")
+		},
+		"remove the second": func(tx *fat.Tx, tree map[string][]byte) error {
+			delete(tree, "PIECE1.BIN")
+			return tx.Remove("PIECE1.BIN")
+		},
+		"move over the first": func(tx *fat.Tx, tree map[string][]byte) error {
+			tree["piece1.bin"] = tree["PIECE1.BIN"]
+			delete(tree, "PIECE1.BIN")
+			return tx.Rename("PIECE1.BIN", "piece1.bin", nil)
+		},
+		"replace and move away": func(tx *fat.Tx, tree map[string][]byte) error {
+			tree["PIECE1.BIN"] = pattern(7, 7)
+			tree["other"] = tree["piece1.bin"]
+			delete(tree, "piece1.bin")
+			return errors.Join(tx.WriteFile("PIECE1.BIN", source(tree["PIECE1.BIN"])), tx.Rename("piece1.bin", "other", nil))
+		},
+	} {
+		img, tree := twins()
+		if err := change(testimg.Mem(img), int64(len(img)), fat.TxOptions{}, func(tx *fat.Tx) error {
+			return plan(tx, tree)
+		}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		check(t, img, tree)
+	}
+}
+
 func TestLabel(t *testing.T) {
 	img := fixture(t, "fat16")
 	if got := mustOpen(t, img).Label(); got == "" {

@@ -55,6 +55,7 @@ type directory struct {
 
 	indexOnce sync.Once
 	index     map[string]int // folded name, long or short: index in entries
+	twins     map[string]int // name that differs in case alone from one in index, which is damage: likewise
 }
 
 // origin is the entry that leads to a directory: two that lead to the same one are damage.
@@ -66,29 +67,37 @@ type origin struct {
 // rootOrigin is that of the root directory, to which no entry leads.
 var rootOrigin = origin{slot: -1}
 
-// find returns the entry of a name, long or short, in any case; nil if there is none.
+// find returns the entry of a name, long or short, in any case; nil if there is none. Of two that differ in case
+// alone, which careless writers leave, each is found by its own spelling.
 func (d *directory) find(name string) *entry {
 	d.indexOnce.Do(d.makeIndex)
-	if i, ok := d.index[Fold(name)]; ok {
-		return &d.entries[i]
+	i, ok := d.twins[name]
+	if !ok {
+		i, ok = d.index[Fold(name)]
 	}
-	return nil
+	if !ok {
+		return nil
+	}
+	return &d.entries[i]
 }
 
 // makeIndex indexes the entries: among equal names the first counts, a long one before any short one.
 func (d *directory) makeIndex() {
-	d.index = make(map[string]int, 2*len(d.entries))
-	put := func(name string, i int) {
-		key := Fold(name)
-		if _, ok := d.index[key]; !ok {
-			d.index[key] = i
+	d.index, d.twins = make(map[string]int, 2*len(d.entries)), map[string]int{}
+	put := func(index map[string]int, key string, i int) int {
+		if _, ok := index[key]; !ok {
+			index[key] = i
+		}
+		return index[key]
+	}
+	for i := range d.entries {
+		name := d.entries[i].name
+		if first := put(d.index, Fold(name), i); d.entries[first].name != name {
+			put(d.twins, name, i)
 		}
 	}
 	for i := range d.entries {
-		put(d.entries[i].name, i)
-	}
-	for i := range d.entries {
-		put(decodeShort(&d.entries[i].d, false), i)
+		put(d.index, Fold(decodeShort(&d.entries[i].d, false)), i)
 	}
 }
 

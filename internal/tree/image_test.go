@@ -117,11 +117,19 @@ func TestCopyOutOfHostileImages(t *testing.T) {
 			absent: []string{"out/A longer name.text"},
 		},
 		{
-			name: "one name twice",
+			name: "one name in two spellings",
 			spoil: func(t *testing.T, img []byte) {
 				copy(img[shortEntry(t, img, "EMPTY      "):], "CONFIG  TXT")
 			},
-			wantErr: "vol.img:0:/config.TXT: the file grew while it was copied",
+			absent: []string{"out/empty"},
+		},
+		{
+			name: "one name twice",
+			spoil: func(t *testing.T, img []byte) {
+				config := shortEntry(t, img, "CONFIG  TXT")
+				copy(img[shortEntry(t, img, "EMPTY      "):], img[config:config+13])
+			},
+			wantErr: "out/config.txt: will not overwrite just-created file with 'vol.img:0:/config.txt'",
 			absent:  []string{"out/empty"},
 		},
 	} {
@@ -347,6 +355,45 @@ func TestCheckName(t *testing.T) {
 	for name, ok := range map[string]bool{"a": true, ".a": true, "...": true, "": false, ".": false, "..": false, "a/b": false, "/": false, "a\x00": false} {
 		if err := checkName(name); (err == nil) != ok {
 			t.Errorf("checkName(%q) = %v", name, err)
+		}
+	}
+}
+
+// A pattern finds each of two files whose names differ in case alone. Of two that have the very same name it finds the
+// first, and says so: it never takes one for the other.
+func TestPatternFindsTwins(t *testing.T) {
+	for _, tt := range []struct {
+		flags byte             // of the second file's name
+		sizes map[string]int64 // of what is copied; that of the second file is 2
+		fails string
+	}{
+		{0, map[string]int64{"piece1.bin": 1, "PIECE1.BIN": 2}, ""},
+		{0x18, map[string]int64{"piece1.bin": 1},
+			"vol.img:0:/piece1.bin: two entries have this name; rename or remove the first to reach the second"},
+	} {
+		img := inScene(t, "fat16", nil)
+		must(t, os.Mkdir("out", 0o777))
+		first, second := img[shortEntry(t, img, "PIECE1  BIN"):], img[shortEntry(t, img, "PIECE3  BIN"):]
+		copy(second, "PIECE1  BIN")
+		second[12] = tt.flags
+		binary.LittleEndian.PutUint32(first[28:], 1)
+		binary.LittleEndian.PutUint32(second[28:], 2)
+		must(t, os.WriteFile("vol.img", img, 0o666))
+		env, _ := testEnv("")
+		err := Copy(env, CopyOptions{}, []string{"vol.img:0:/piece1*"}, "out")
+		if got := messages(t, err); got != tt.fails {
+			t.Errorf("flags %#x: %q", tt.flags, got)
+		}
+		copies, err := os.ReadDir("out")
+		must(t, err)
+		sizes := map[string]int64{}
+		for _, e := range copies {
+			fi, err := e.Info()
+			must(t, err)
+			sizes[e.Name()] = fi.Size()
+		}
+		if !maps.Equal(sizes, tt.sizes) {
+			t.Errorf("flags %#x: %v", tt.flags, sizes)
 		}
 	}
 }

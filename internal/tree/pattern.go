@@ -48,6 +48,9 @@ func expand(v *volume, a addr.Addr) ([]addr.Addr, error) {
 	return matches, errors.Join(errs...)
 }
 
+// errTwin says of an entry that its name finds another one, which is damage.
+var errTwin = errors.New("two entries have this name; rename or remove the first to reach the second")
+
 // matcher finds what matches one element of a pattern.
 type matcher struct {
 	v       *volume
@@ -77,8 +80,12 @@ func (m *matcher) match(dir string) error {
 	if slices.ContainsFunc(entries, named) { // "[" may stand in names
 		matches = named
 	}
-	for _, e := range entries {
+	for i, e := range entries {
 		if !matches(e) {
+			continue
+		}
+		if i > 0 && e.Name() == entries[i-1].Name() { // they are sorted
+			err = errors.Join(err, &fs.PathError{Op: "open", Path: path.Join(dir, e.Name()), Err: errTwin})
 			continue
 		}
 		fi, ierr := e.Info()
