@@ -169,14 +169,15 @@ func (l *longName) add(d *dirent) {
 	}
 }
 
-// name returns the long name of the short entry d that follows, "" if it has none.
+// name returns the long name of the short entry d that follows, "" if it has none. It ends before the first 0, or
+// where the 0 is missing, as some writers leave it out, before the padding of 0xFFFF, which no name holds.
 func (l *longName) name(d *dirent) string {
 	if l.slots == 0 || l.left != 0 || l.sum != checksum(d.rawName()) {
 		return ""
 	}
 	units := l.units[:l.slots*longChars]
 	for i, u := range units {
-		if u == 0 {
+		if u == 0 || u == 0xFFFF {
 			units = units[:i]
 			break
 		}

@@ -131,6 +131,42 @@ func TestLongName(t *testing.T) {
 }
 
 // The parts of a long name that are out of order, or too many or too few, are none.
+// Careless writers leave out the 0 after a name, or the padding after the 0, or add an entry for the 0 alone.
+func TestLongNameEnds(t *testing.T) {
+	const name = "no terminator.conf"
+	d := dirent{}
+	copy(d[:], "NOTERM~1CON")
+	for _, tt := range []struct {
+		name      string
+		ends, pad uint16
+		more      int // empty entries
+	}{
+		{"as it should be", 0, 0xFFFF, 0},
+		{"no 0", 0xFFFF, 0xFFFF, 0},
+		{"no padding", 0, 0, 0},
+		{"garbage", 0, 'x', 0},
+		{"an entry for the 0", 0, 0xFFFF, 1},
+		{"an entry of padding", 0xFFFF, 0xFFFF, 1},
+	} {
+		slots := longSlots(name) + tt.more
+		set := appendSet(nil, name+strings.Repeat("#", slots*longChars-len(name)), &d)
+		for i := len(name); i < slots*longChars; i++ {
+			u := tt.pad
+			if i == len(name) {
+				u = tt.ends
+			}
+			le.PutUint16(set[(slots-1-i/longChars)*direntSize+longOffsets[i%longChars]:], u)
+		}
+		var long longName
+		for ; len(set) > direntSize; set = set[direntSize:] {
+			long.add((*dirent)(set))
+		}
+		if got := long.name(&d); got != name {
+			t.Errorf("%s: %q", tt.name, got)
+		}
+	}
+}
+
 func TestLongNameBroken(t *testing.T) {
 	d := dirent{}
 	copy(d[:], "SHORT~1 TXT")
