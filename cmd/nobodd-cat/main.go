@@ -53,8 +53,7 @@ func run(c *cli.Context) error {
 	if in.direct {
 		return in.copy(operands, out)
 	}
-	text := c.String("output")
-	to, err := tree.Parse(text)
+	to, err := tree.Parse(c.String("output"))
 	if err != nil {
 		return err
 	}
@@ -72,7 +71,7 @@ func run(c *cli.Context) error {
 		Force:   c.Bool("force"),
 		NoSync:  c.Bool("no-sync"),
 		InPlace: c.Bool("in-place"),
-	}, spool, text)
+	}, spool)
 }
 
 // spool reads all the operands, none of which may fail.

@@ -131,11 +131,8 @@ func (k kind) instead(err error) error {
 	return fmt.Errorf("%w, but %s: %s", err, k.name, k.advice)
 }
 
-// holds returns what partition p holds, "" if that is not known.
+// holds returns what partition p, which begins inside the image, holds; "" if that is not known.
 func (im *Image) holds(p partition.Partition) string {
-	if p.Start >= im.size {
-		return ""
-	}
 	size := min(p.Size, im.size-p.Start)
 	k, _ := identify(im.section(p.Start, size), size)
 	return k.name

@@ -48,11 +48,8 @@ func printFlag(w io.Writer, f cli.Flag) {
 	if len(short) == 0 {
 		names = "    " + names
 	}
-	switch {
-	case d.TakesValue() && len(long) > 0:
+	if d.TakesValue() { // it has a long name
 		names += "=" + value
-	case d.TakesValue():
-		names += " " + value
 	}
 	names = "  " + names
 	if len(names) > column-2 {
@@ -95,8 +92,5 @@ func unquote(usage string) (value, text string) {
 }
 
 func sentence(s string) string {
-	if s == "" {
-		return ""
-	}
 	return strings.ToUpper(s[:1]) + strings.TrimSuffix(s[1:], ".") + "."
 }

@@ -75,13 +75,10 @@ func Copy(env Env, opt CopyOptions, sources []string, dest string) (err error) {
 	return c.commit()
 }
 
-// Write writes what spool holds to dest, the address of a file, as Copy writes standard
+// Write writes what spool holds to its Dest, the address of a file, as Copy writes standard
 // input. A fifo or device of this machine is written to.
-func Write(env Env, opt CopyOptions, spool *Spool, dest string) (err error) {
-	to, err := Parse(dest)
-	if err != nil {
-		return err
-	}
+func Write(env Env, opt CopyOptions, spool *Spool) (err error) {
+	to := spool.Dest
 	if to.Kind == addr.Local {
 		if image.IsDevice(to.Path) {
 			return failure(to, image.ErrIsDevice(to.Text))

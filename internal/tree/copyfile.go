@@ -37,7 +37,7 @@ func (c *copier) file(src place, fi fs.FileInfo, dst place, di fs.FileInfo) {
 	switch {
 	case c.keeps(dst, di):
 		return
-	case di != nil && src.key == dst.key:
+	case src.key == dst.key:
 		c.fail(src.addr, fmt.Errorf("the same file as %s", quote(dst.addr.Text)))
 		return
 	case c.opt.Update && di != nil && !di.IsDir() && !c.newer(src, fi, dst, di):
@@ -169,7 +169,7 @@ func sameContent(a, b place) bool {
 		switch {
 		case !bytes.Equal(pa[:na], pb[:nb]):
 			return false
-		case erra != nil || errb != nil:
+		case erra != nil: // and errb
 			return ended(erra) && ended(errb)
 		}
 	}
@@ -234,7 +234,7 @@ func (c *copier) write(dst place, s fat.Source) bool {
 func (c *copier) dir(src place, fi fs.FileInfo, dst place, di fs.FileInfo) {
 	isDir, twice := c.planned[dst.key]
 	switch {
-	case di != nil && src.key == dst.key:
+	case src.key == dst.key:
 		c.fail(src.addr, fmt.Errorf("the same file as %s", quote(dst.addr.Text)))
 		return
 	case di != nil && !di.IsDir() || twice && !isDir:

@@ -23,7 +23,7 @@ type edit struct {
 // volumeEdit is what an edit changes in one volume, in one transaction.
 type volumeEdit struct {
 	*volume
-	root    addr.Addr
+	root    addr.Addr // any address in it, which an error without a path names
 	opt     fat.TxOptions
 	tx      *fat.Tx // nil until begin
 	meter   meter
@@ -91,7 +91,6 @@ func (e *edit) volume(a addr.Addr) (*volumeEdit, error) {
 			return ve, nil
 		}
 	}
-	a.Path = "/"
 	ve := &volumeEdit{volume: v, root: a, opt: e.opt, meter: meter{env: e.env}}
 	ve.opt.Progress = ve.meter.show
 	e.volumes = append(e.volumes, ve)

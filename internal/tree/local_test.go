@@ -366,15 +366,18 @@ func TestWriteLocal(t *testing.T) {
 		{"d/", "d/: is a directory"},
 		{"new/", "new/: not a directory"},
 		{"no/new", "no/new: no such file or directory"},
+		{"socket", "socket: no such device or address"},
 	} {
 		t.Run(strings.ReplaceAll(tt.dest, "/", "_"), func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			have := files{"old": "old", "d/": ""}
+			have := files{"old": "old", "d/": "", "socket": "socket"}
 			have.make(t)
 			env, _ := testEnv("")
-			spool := &Spool{}
+			to, err := Parse(tt.dest)
+			must(t, err)
+			spool := &Spool{Dest: to}
 			io.WriteString(spool, "text")
-			if got := messages(t, Write(env, CopyOptions{}, spool, tt.dest)); got != tt.wantErr {
+			if got := messages(t, Write(env, CopyOptions{}, spool)); got != tt.wantErr {
 				t.Errorf("error %q, want %q", got, tt.wantErr)
 			}
 			if tt.wantErr == "" {
@@ -391,8 +394,8 @@ func TestSpool(t *testing.T) {
 	for _, size := range []int{0, 1, spoolMemory, spoolMemory + 1, 3 * spoolMemory} {
 		data := bytes.Repeat([]byte("0123456789abcdef!"), size/17+1)[:size]
 		var s Spool
-		for p := data; len(p) > 0; {
-			n := min(len(p), 100_000)
+		for p, n := data, 100_000; len(p) > 0; n *= 2 {
+			n = min(n, len(p))
 			_, err := s.Write(p[:n])
 			must(t, err)
 			p = p[n:]
@@ -406,6 +409,24 @@ func TestSpool(t *testing.T) {
 			t.Errorf("size %d: file %v", size, s.file)
 		}
 		must(t, s.Close())
+	}
+}
+
+// Whatever a tree below says of its half of an address becomes the words of errno(3) after the address.
+func TestFailure(t *testing.T) {
+	a := addr.Addr{Text: "vol.img:1:/x"}
+	for err, want := range map[error]string{
+		&fs.PathError{Op: "open", Path: "x", Err: syscall.EACCES}:               "permission denied",
+		&os.LinkError{Op: "rename", Old: "x", New: "y", Err: fs.ErrNotExist}:    "no such file or directory",
+		&fs.PathError{Err: &os.SyscallError{Syscall: "read", Err: syscall.EIO}}: "input/output error",
+		fs.ErrExist:         "file exists",
+		fs.ErrInvalid:       "invalid argument",
+		io.ErrUnexpectedEOF: "unexpected end of file",
+		fat.ErrIsDir:        "is a directory",
+	} {
+		if got := failure(a, err).Error(); got != "vol.img:1:/x: "+want {
+			t.Errorf("%#v: %q, want %q", err, got, want)
+		}
 	}
 }
 
@@ -437,6 +458,7 @@ func TestQuote(t *testing.T) {
 		"\x1b[1m":   `''$'\033''[1m'`,
 		"caf\u00e9": "'caf\u00e9'",
 		"\xff":      `''$'\377'''`,
+		"\n\ufffd":  "''$'\\n''\ufffd'",
 		`"x"`:       `'"x"'`,
 	} {
 		if got := quote(in); got != want {

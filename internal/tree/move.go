@@ -184,15 +184,15 @@ func (m *mover) refuses(src place, fi fs.FileInfo, dst place, di fs.FileInfo) er
 	switch {
 	case m.respells(src):
 		return nil
-	case di != nil && src.key == dst.key:
+	case src.key == dst.key:
 		return failure(src.addr, fmt.Errorf("the same file as %s", quote(dst.addr.Text)))
 	case fi.IsDir() && m.dest.above[src.key]:
 		return failure(src.addr, fmt.Errorf("cannot move a directory into itself, %s", quote(dst.addr.Text)))
-	case di == nil && dst.addr.Slash && !fi.IsDir():
-		return failure(dst.addr, fat.ErrNotDir)
-	case !fi.IsDir() && (di != nil && di.IsDir() || isDir):
+	case !fi.IsDir() && di != nil && di.IsDir():
 		return failure(dst.addr, fmt.Errorf("cannot overwrite directory with non-directory %s", quote(src.addr.Text)))
-	case fi.IsDir() && (di != nil && !di.IsDir() || twice && !isDir):
+	case !fi.IsDir() && dst.addr.Slash:
+		return failure(dst.addr, fat.ErrNotDir)
+	case fi.IsDir() && di != nil && !di.IsDir():
 		return failure(dst.addr, fmt.Errorf("cannot overwrite non-directory with directory %s", quote(src.addr.Text)))
 	case isDir:
 		return failure(dst.addr, fmt.Errorf("will not overwrite just-moved directory with %s", quote(src.addr.Text)))

@@ -68,7 +68,7 @@ func (m *matcher) match(dir string) error {
 		switch {
 		case err == nil:
 			m.add(name, fi)
-		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fat.ErrNotDir):
+		case !errors.Is(err, fs.ErrNotExist):
 			return err
 		}
 		return nil

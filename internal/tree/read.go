@@ -57,8 +57,8 @@ func readLocal(env Env, path string, w io.Writer) error {
 	}
 	defer f.Close()
 	size := int64(0)
-	if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
-		size = fi.Size()
+	if fi, err := f.Stat(); err == nil {
+		size = fi.Size() // 0 of a fifo or a device
 	}
 	return pump(env, w, f, size)
 }
