@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -51,6 +52,21 @@ func TestModeText(t *testing.T) {
 		if got := modeText(mode); got != want {
 			t.Errorf("modeText(%v) = %s, want %s", mode, got, want)
 		}
+	}
+}
+
+// What can be made without a second program stands in the scripts.
+func TestMarkOfSocket(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "s")
+	if err := syscall.Mknod(file, syscall.S_IFSOCK|0o666, 0); err != nil {
+		t.Fatal(err)
+	}
+	fi, err := os.Lstat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := (&printer{classify: true}).mark(tree.Entry{Info: fi}); got != "=" {
+		t.Errorf("a socket is marked %q", got)
 	}
 }
 

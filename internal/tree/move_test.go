@@ -4,6 +4,7 @@ package tree
 
 import (
 	"bytes"
+	"io"
 	"maps"
 	"os"
 	"strings"
@@ -190,17 +191,17 @@ func (e meterEnv) Progress(total int64) (func(int64), func()) {
 
 // What is copied shows its progress, what is renamed in place has none.
 func TestMoveProgress(t *testing.T) {
-	inScene(t, "fat12", files{"new": strings.Repeat("new", 5000)})
+	inScene(t, "fat12", files{"new": strings.Repeat("new", 5000), "small": "small"})
 	fake, _ := testEnv("")
-	must(t, Copy(fake, CopyOptions{}, []string{"new"}, "vol.img:/new"))
+	must(t, Copy(fake, CopyOptions{}, []string{"new", "small"}, "vol.img:/"))
 	var total, done, ended int64
 	env := meterEnv{fake, &total, &done, &ended}
 	must(t, Move(env, MoveOptions{}, []string{"vol.img:/new"}, "vol.img:/n"))
 	if total != 0 || ended != 0 {
 		t.Errorf("in place: %d bytes, ended %d times", total, ended)
 	}
-	must(t, Move(env, MoveOptions{}, []string{"vol.img:/n"}, "vol.img:/overlays"))
-	if total != 15000 || done != total || ended != 1 {
+	must(t, Move(env, MoveOptions{}, []string{"vol.img:/n", "vol.img:/small"}, "vol.img:/overlays"))
+	if total != 15005 || done != total || ended != 1 {
 		t.Errorf("%d of %d bytes, ended %d times", done, total, ended)
 	}
 }
@@ -217,6 +218,20 @@ func TestCopyProgress(t *testing.T) {
 		if total != 15005 || done != total || ended != 1 {
 			t.Errorf("to %s: %d of %d bytes, ended %d times", dest, done, total, ended)
 		}
+	}
+}
+
+// What is read of this machine shows how much of it is done.
+func TestReadProgress(t *testing.T) {
+	t.Chdir(t.TempDir())
+	files{"new": strings.Repeat("new", 200_000)}.make(t)
+	fake, _ := testEnv("")
+	var total, done, ended int64
+	a, err := Parse("new")
+	must(t, err)
+	must(t, Read(meterEnv{fake, &total, &done, &ended}, a, io.Discard))
+	if total != 600_000 || done != total || ended != 1 {
+		t.Errorf("%d of %d bytes, ended %d times", done, total, ended)
 	}
 }
 
