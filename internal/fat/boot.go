@@ -207,6 +207,7 @@ func (b *bootSector) geometry(size int64) (*geometry, error) {
 
 // setClusters fills in what depends on the number of clusters, n. Some formatters make a FAT a few entries too short:
 // clusters without an entry are none, as for Linux and mtools. The width goes by what the boot sector says all the same.
+// Where more than a sector of entries is missing, one of the numbers is wrong, and maybe where the data begins.
 func (b *bootSector) setClusters(g *geometry, n int64) error {
 	switch {
 	case b.fat32():
@@ -220,7 +221,11 @@ func (b *bootSector) setClusters(g *geometry, n int64) error {
 	default:
 		g.width = 16
 	}
-	n = min(n, g.fatSize*8/int64(g.width)-2)
+	room := g.fatSize*8/int64(g.width) - 2
+	if n > room+g.sectorSize*8/int64(g.width) {
+		return corruptf(b.fatSizeOff(), "%d clusters, but a file allocation table for %d", n, max(room, 0))
+	}
+	n = min(n, room)
 	switch {
 	case g.width == 16 && n >= minFAT32:
 		return corruptf(b.fatSizeOff(), "%d clusters are too many for FAT16", n)

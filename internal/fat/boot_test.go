@@ -71,7 +71,17 @@ func TestClustersAreBounded(t *testing.T) {
 		t.Errorf("a FAT of 1 GiB in 1 MiB: %v", err)
 	}
 	le.PutUint32(b[36:], 1)
-	if g, err := b.geometry(1 << 40); err != nil || g.clusters != 126 || g.end != 128 {
-		t.Errorf("a FAT of 126 clusters for many: %+v, %v", g, err)
+	if _, err := b.geometry(1 << 40); !isCorrupt(err) {
+		t.Errorf("a FAT of 126 clusters for many: %v", err)
+	}
+	for clusters, want := range map[uint32]uint32{126: 126, 127: 126, 254: 126, 255: 0} {
+		b := makeBoot(true, clusters)
+		le.PutUint32(b[32:], le.Uint32(b[32:])-le.Uint32(b[36:])+1) // so many with a FAT of one sector
+		le.PutUint32(b[36:], 1)
+		switch g, err := b.geometry(1 << 40); {
+		case want == 0 && isCorrupt(err):
+		case err != nil || g.clusters != want || g.end != want+2:
+			t.Errorf("a FAT of 126 clusters for %d: %+v, %v", clusters, g, err)
+		}
 	}
 }

@@ -69,6 +69,7 @@ func TestOpenDamaged(t *testing.T) {
 		{"media", func(img image) image { img.poke(21, 1); return img }, "damaged file system: media byte 0x01 (byte 21 of the volume)"},
 		{"sectors 0", func(img image) image { img.poke(19, 0, 0); return img }, "damaged file system: a volume of no sectors (byte 32 of the volume)"},
 		{"sectors few", func(img image) image { img.poke(19, 30, 0); return img }, "damaged file system: no room for data: it would begin at byte 35328 of 15360 (byte 19 of the volume)"},
+		{"FAT size", func(img image) image { img.poke(22, 2, 0); return img }, "damaged file system: 4563 clusters, but a file allocation table for 510 (byte 22 of the volume)"},
 		{"FAT size huge", func(img image) image { img.poke(22, 255, 255); return img }, "damaged file system: no room for data: it would begin at byte 67124736 of 2355200 (byte 19 of the volume)"},
 		{"truncated", func(img image) image { return img[:35327] }, "damaged file system: truncated: the data begins at byte 35328, but only 35327 of 2355200 bytes are there (byte 19 of the volume)"},
 	} {
