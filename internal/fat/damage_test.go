@@ -475,9 +475,13 @@ func TestLabel(t *testing.T) {
 	if got := mustOpen(t, img).Label(); got == "" {
 		t.Error("no label")
 	}
-	i := bytes.LastIndex(img, img[43:54])
+	label := img[bytes.LastIndex(img, img[43:54]):][:32]
 	copy(img[43:], "OTHER LABEL")
-	img[i] = 0xE5
+	label[0] = 0xE5
+	if got := mustOpen(t, img).Label(); got != "" {
+		t.Errorf("Label = %q, which Windows has deleted", got)
+	}
+	label[11] = 0x20 // what is deleted was a file
 	if got := mustOpen(t, img).Label(); got != "OTHER LABEL" {
 		t.Errorf("Label = %q", got)
 	}
@@ -515,7 +519,7 @@ func TestPaddedWithZeros(t *testing.T) {
 	if err != nil || fi.Name() != "README.TXT" || fi.Sys().(*fat.Entry).ShortName != "README.TXT" {
 		t.Errorf("README.TXT is %v, %v", fi, err)
 	}
-	img[bytes.LastIndex(img, []byte("BOOT\x00"))] = 0xE5
+	clear(img[bytes.LastIndex(img, []byte("BOOT\x00")):][:12])
 	if got := mustOpen(t, img).Label(); got != "PI" {
 		t.Errorf("Label = %q", got)
 	}

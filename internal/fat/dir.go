@@ -49,6 +49,7 @@ type directory struct {
 	extents []extent
 	entries []entry
 	label   *dirent // volume label, if it has one
+	noLabel bool    // it had one, which was deleted
 	err     error   // damage that keeps the entries after it from being read
 	damage  error   // any damage, even after the last entry: nothing may be written
 	shared  error   // damage: another directory holds some of its clusters
@@ -263,7 +264,9 @@ func (d *directory) add(s slot, long *longName) {
 		return
 	}
 	switch {
-	case s.d[0] == slotDeleted || s.d.isVolume() && d.label != nil:
+	case s.d[0] == slotDeleted:
+		d.noLabel = d.noLabel || s.d.attr() == attrVolume
+	case s.d.isVolume() && d.label != nil:
 	case s.d.isVolume():
 		label := *s.d
 		d.label = &label

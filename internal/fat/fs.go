@@ -74,16 +74,21 @@ func (v *FS) Free() (int64, error) {
 	return n * v.clusterSize, err
 }
 
-// Label returns the volume label: that of the root directory, else that of the boot sector, else "".
+// Label returns the volume label: that of the root directory; "" if it was deleted there, by Windows, say, which
+// leaves the one in the boot sector alone; else that of the boot sector, the only one that some formatters write.
 func (v *FS) Label() string {
-	if root, err := v.root(); err == nil && root.label != nil {
-		raw := root.label.rawName()
-		if raw[0] == slotKanji {
-			raw[0] = slotDeleted
-		}
-		return decodePart(raw[:], false)
+	root, err := v.root()
+	switch {
+	case err != nil || root.label == nil && !root.noLabel:
+		return decodePart(v.boot.label(), false)
+	case root.label == nil:
+		return ""
 	}
-	return decodePart(v.boot.label(), false)
+	raw := root.label.rawName()
+	if raw[0] == slotKanji {
+		raw[0] = slotDeleted
+	}
+	return decodePart(raw[:], false)
 }
 
 // InUse reports whether the dirty flag is set, in the boot sector or in FAT[1].
