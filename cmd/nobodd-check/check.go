@@ -74,6 +74,7 @@ func check(c *cli.Context, text string, models []*pi.Model, exports *exports) (r
 	}
 	opt := pi.Options{Disk: diskOf(im), NoInitramfs: c.Bool("no-initramfs"), Progress: sayIfSlow(c, text)}
 	opt.Disk.InUse = volume.InUse()
+	opt.Disk.Boots = otherBoots(im, volume, num)
 	if exports != nil {
 		opt.Export = func(name string) (bool, string, string) { return exports.find(name, a.Image) }
 	}
@@ -96,6 +97,9 @@ func diskOf(im *image.Image) pi.Disk {
 	var d pi.Disk
 	parts, _ := im.Partitions()
 	for _, p := range parts {
+		if p.HoldsSystem() && !p.Root {
+			d.Systems = append(d.Systems, p.Num)
+		}
 		if !p.Root {
 			continue
 		}
@@ -104,4 +108,24 @@ func diskOf(im *image.Image) pi.Disk {
 		d.Past = max(0, start+p.Size-im.Size())
 	}
 	return d
+}
+
+// otherBoots returns the partitions of im that have a config.txt, if volume, in partition num, has none.
+func otherBoots(im *image.Image, volume fs.FS, num int) []int {
+	if _, err := fs.Stat(volume, "config.txt"); err == nil {
+		return nil
+	}
+	var nums []int
+	parts, _ := im.Partitions()
+	for _, p := range parts {
+		if p.Num == num || p.FAT == 0 {
+			continue
+		}
+		if other, _, err := im.Volume(p.Num); err == nil {
+			if _, err := fs.Stat(other, "config.txt"); err == nil {
+				nums = append(nums, p.Num)
+			}
+		}
+	}
+	return nums
 }

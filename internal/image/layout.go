@@ -41,6 +41,11 @@ func (p Partition) Use() string {
 	return ""
 }
 
+// HoldsSystem reports whether the partition could hold a root, be it the root partition or not.
+func (p Partition) HoldsSystem() bool {
+	return p.FAT == 0 && partition.Partition{Type: p.Type}.HoldsSystem()
+}
+
 // FS returns the kind of its FAT file system, "fat12", "fat16" or "fat32", or "".
 func (p Partition) FS() string {
 	if p.FAT == 0 {

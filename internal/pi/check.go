@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -16,6 +17,8 @@ type Disk struct {
 	Past    int64 // bytes of the root partition that are past the end of the image
 	Outside bool  // all of it is
 	InUse   bool  // the boot partition's file system says that it is in use
+	Systems []int // the other partitions that could hold a root
+	Boots   []int // the other partitions that hold a config.txt, where this one has none
 }
 
 // Options say how to check.
@@ -63,7 +66,7 @@ func (c *Checker) Check(ctx context.Context, m *Model) (*Report, error) {
 	r := &run{Checker: c, ctx: ctx, plan: makePlan(c.fsys, m, set), rep: &Report{Model: m}}
 	for _, check := range []func(){
 		r.checkFirmware, r.checkConfig, r.checkKernel, r.checkDeviceTree, r.checkOverlays, r.checkInitramfs,
-		r.checkCmdline, r.checkServer, r.checkRoot, r.checkIP, r.checkRewriting, r.checkSizes, r.checkNew,
+		r.checkCmdline, r.checkServer, r.checkMethod, r.checkRoot, r.checkIP, r.checkRewriting, r.checkSizes, r.checkNew,
 		r.checkUse, r.checkExport,
 	} {
 		if err := ctx.Err(); err != nil {
@@ -71,7 +74,23 @@ func (c *Checker) Check(ctx context.Context, m *Model) (*Report, error) {
 		}
 		check()
 	}
+	r.pointElsewhere()
 	return r.rep, ctx.Err()
+}
+
+// pointElsewhere adds to the first failure that another partition may be the boot partition: that of a
+// boot menu, or one that only says which of two systems boots, may come first.
+func (r *run) pointElsewhere() {
+	f := r.rep.FirstFailure()
+	if f == nil || len(r.opt.Disk.Boots) == 0 {
+		return
+	}
+	var list []string
+	for _, n := range r.opt.Disk.Boots {
+		list = append(list, strconv.Itoa(n))
+	}
+	f.Text += "; config.txt is in partition " + strings.Join(list, ", ")
+	f.do("or name the boot partition that is meant, as in IMAGE:%s:", list[0])
 }
 
 // checkFirmware checks what is loaded before the kernel.

@@ -249,6 +249,16 @@ func TestChecks(t *testing.T) {
 		{"a byte order mark", "pi4", with(noble, "cmdline.txt", "\ufeff"+preparedLine),
 			"warn cmdline: cmdline.txt begins with a byte order mark, which spoils its first word\nwarn ip: " +
 				"cmdline.txt has no ip=: the initramfs may configure no network\n"},
+		{"UTF-16", "pi4", with(noble, "cmdline.txt", "\xff\xfei\x00p\x00=\x00d\x00h\x00c\x00p\x00\n\x00"),
+			"warn cmdline: cmdline.txt holds NUL bytes, as text in UTF-16 does: the kernel reads up to the first\n" +
+				"FAIL server: cmdline.txt names no NBD server, neither as nbdroot= nor as netroot=\n" +
+				"FAIL root: cmdline.txt has no root=\n" +
+				"warn ip: cmdline.txt has no ip=: the initramfs may configure no network\n"},
+		{"NULs at the end", "pi4", with(noble, "cmdline.txt", strings.TrimSpace(preparedLine)+"\x00\x00"),
+			"warn cmdline: cmdline.txt holds NUL bytes, as text in UTF-16 does: the kernel reads up to the first\n"},
+		{"a live system", "pi4", edit(noble, "cmdline.txt", "fixrtc", "boot=live"),
+			"warn server: boot=live has the initramfs look for the root elsewhere than on NBD\n"},
+		{"boot=local", "pi4", edit(noble, "cmdline.txt", "fixrtc", "boot=local"), ""},
 		{"no server", "pi4", edit(noble, "cmdline.txt", "nbdroot=192.168.0.4/jammy ", ""),
 			"FAIL server: cmdline.txt names no NBD server, neither as nbdroot= nor as netroot=\n"},
 		{"no host", "pi4", edit(noble, "cmdline.txt", "192.168.0.4/", "/"),
@@ -305,6 +315,34 @@ func TestChecks(t *testing.T) {
 	}
 }
 
+// TestOtherPartitions: an image may hold more systems than the first, and a boot menu before them.
+func TestOtherPartitions(t *testing.T) {
+	advice := func(fsys fstest.MapFS, disk Disk) (text, do string) {
+		rep, err := New(fsys, Options{Disk: disk}).Check(t.Context(), FindModel("pi4"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := rep.FirstFailure()
+		return f.Text, f.Do[len(f.Do)-1]
+	}
+	menu := fstest.MapFS{"autoboot.txt": {Data: []byte("[all]\nboot_partition=6\n")}}
+	text, do := advice(menu, Disk{Root: 5, Boots: []int{6, 8}})
+	if text != "start4.elf is missing; config.txt is in partition 6, 8" ||
+		do != "or name the boot partition that is meant, as in IMAGE:6:" {
+		t.Errorf("%s: %s", text, do)
+	}
+	if text, _ := advice(menu, Disk{Root: 5}); text != "start4.elf is missing" {
+		t.Errorf("without another: %s", text)
+	}
+	other := edit(ubuntu2404(), "cmdline.txt", "nbd0p2", "nbd0p9")
+	if _, do := advice(other, Disk{Root: 5, Systems: []int{7, 9}}); do != "unless partition 9 is the root that is meant: then the board finds it" {
+		t.Errorf("another system: %s", do)
+	}
+	if _, do := advice(other, Disk{Root: 5, Systems: []int{7}}); do != "run nobodd-prep, which writes root=/dev/nbd0p5" {
+		t.Errorf("a root that is none: %s", do)
+	}
+}
+
 // TestDisk: what is said of the image around the boot partition.
 func TestDisk(t *testing.T) {
 	for _, tt := range []struct {
@@ -316,6 +354,7 @@ func TestDisk(t *testing.T) {
 		{Disk{Root: 3},
 			"FAIL root: root=/dev/nbd0p2 is not where the root of this image is once it is attached: that is " +
 				"/dev/nbd0p3\n"},
+		{Disk{Root: 2, Boots: []int{6, 8}}, ""},
 		{Disk{Root: 2, Past: 4096}, "warn root: partition 2, the root, ends 4096 bytes past the end of the image\n"},
 		{Disk{Root: 2, Past: 4096, Outside: true},
 			"FAIL root: partition 2, the root, lies past the end of the image, which is cut off\n"},

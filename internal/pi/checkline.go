@@ -35,6 +35,18 @@ func (r *run) checkCmdline() {
 	}
 	c := ReadCmdline(string(data))
 	r.cmdline = &c
+	r.checkText(string(data), c)
+}
+
+// checkText checks that text, that of the command line c, is one line which the board reads whole.
+func (r *run) checkText(text string, c Cmdline) {
+	p := r.plan
+	if first, _, _ := strings.Cut(text, "\n"); strings.Contains(first, "\x00") {
+		r.rep.add(Warn, "cmdline", "%s holds NUL bytes, as text in UTF-16 does: the kernel reads up to the first",
+			quote(p.cmdline)).by("cmdline").
+			do("run nobodd-prep, which takes them out, or save the file as plain text")
+		return
+	}
 	if c.Lines > 1 {
 		r.rep.add(Warn, "cmdline", "%s has %d lines, of which the first is read alone", quote(p.cmdline),
 			c.Lines).by("cmdline").
@@ -45,7 +57,7 @@ func (r *run) checkCmdline() {
 			cmdlineLimit).by("cmdlineLimit").
 			do("take words out that are not needed")
 	}
-	marked := strings.HasPrefix(string(data), "\ufeff")
+	marked := strings.HasPrefix(text, "\ufeff")
 	if marked {
 		r.rep.add(Warn, "cmdline", "%s begins with a byte order mark, which spoils its first word",
 			quote(p.cmdline)).by("cmdline").
@@ -120,6 +132,17 @@ func (r *run) noServer() {
 	}
 }
 
+// checkMethod warns of a command line that chooses another way to the root than NBD (rule boot).
+func (r *run) checkMethod() {
+	if r.cmdline == nil || r.generator() != InitramfsTools {
+		return
+	}
+	if v, ok := r.cmdline.Last("boot"); ok && v != "local" {
+		r.rep.add(Warn, "server", "boot=%s has the initramfs look for the root elsewhere than on NBD", quote(v)).by("boot").
+			do("take it out of %s", quote(r.plan.cmdline))
+	}
+}
+
 // checkRoot checks root=, and that the image holds what it names.
 func (r *run) checkRoot() {
 	d := r.opt.Disk
@@ -135,9 +158,12 @@ func (r *run) checkRoot() {
 		case ok && got == want:
 			r.rep.add(OK, "root", "root=%s", want)
 		case ok:
-			r.rep.add(Fail, "root", "root=%s is not where the root of this image is once it is attached: that is %s",
+			f := r.rep.add(Fail, "root", "root=%s is not where the root of this image is once it is attached: that is %s",
 				quote(got), want).by("nbdroot").
 				do("run nobodd-prep, which writes root=%s", want)
+			if n, ok := d.otherSystem(got); ok {
+				f.do("unless partition %d is the root that is meant: then the board finds it", n)
+			}
 		default:
 			r.rep.add(Fail, "root", "%s has no root=", quote(r.plan.cmdline)).by("nbdroot").
 				do("run nobodd-prep, which writes root=%s", want)
@@ -151,6 +177,16 @@ func (r *run) checkRoot() {
 		r.rep.add(Warn, "root", "partition %d, the root, ends %d bytes past the end of the image", d.Root, d.Past).
 			do("grow the image with nobodd-resize, unless it was cut off: then get it anew")
 	}
+}
+
+// otherSystem returns the partition that root names, if it is one that could hold a root.
+func (d Disk) otherSystem(root string) (num int, ok bool) {
+	for _, n := range d.Systems {
+		if root == fmt.Sprintf("/dev/nbd0p%d", n) {
+			return n, true
+		}
+	}
+	return 0, false
 }
 
 // checkIP checks that the board will have an address.

@@ -14,10 +14,11 @@ type Cmdline struct {
 	Size  int // characters of the first line
 }
 
-// ReadCmdline reads the text of cmdline.txt: its first line counts. Double quotes hold a word
+// ReadCmdline reads the text of cmdline.txt: its first line counts, up to a NUL. Double quotes hold a word
 // together, as they do for the kernel, and stay in it.
 func ReadCmdline(text string) Cmdline {
 	line, rest, _ := strings.Cut(text, "\n")
+	line, _, _ = strings.Cut(line, "\x00")
 	line = strings.TrimRight(line, "\r")
 	c := Cmdline{Size: len(line)}
 	for l := range strings.Lines(line + "\n" + rest) {

@@ -155,6 +155,9 @@ var Rules = []Rule{
 	{"nbdroot",
 		"initramfs-tools reads nbdroot=HOST/EXPORT, and the device from root=/dev/nbd0pN; nbdroot=dhcp takes " +
 			"what a DHCP server says", "nbd-client: initramfs-tools/scripts/local-top/nbd"},
+	{"boot",
+		"boot= on the command line chooses which script of initramfs-tools mounts the root, local, nfs or a live system's; " +
+			"only local attaches NBD", "initramfs-tools: init, scripts/local; initramfs-tools(7)"},
 	{"netroot", "dracut reads netroot=nbd:HOST:EXPORT, and root=nbd:... before that",
 		"dracut: modules.d/95nbd/parse-nbdroot.sh; dracutdevs/dracut#539"},
 	{"ip", "the initramfs configures the network as ip= says; off and none leave it as it is",
