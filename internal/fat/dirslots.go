@@ -15,7 +15,7 @@ func (t *Tx) fullError(d *txDir) error {
 	text, entries := "the directory is full: it has at most %d entries, of which a long name takes several", maxDirent
 	if d == t.root && t.v.width != 32 {
 		text = "the root directory is full: it has %d entries, of which a long name takes several; " +
-			"a directory in it has room for more"
+			"remove files, or move some into a directory"
 		entries = len(d.slots.free)
 	}
 	return fmt.Errorf(text, entries)

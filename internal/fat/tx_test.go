@@ -322,7 +322,7 @@ func TestRootFull(t *testing.T) {
 	}
 	slots := int(binary.LittleEndian.Uint16(img[17:]))
 	want := fmt.Sprintf(": the root directory is full: it has %d entries, of which a long name takes several; "+
-		"a directory in it has room for more", slots)
+		"remove files, or move some into a directory", slots)
 	if err := fill(slots); err == nil || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("Commit = %v", err)
 	}
