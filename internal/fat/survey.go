@@ -2,7 +2,10 @@
 
 package fat
 
-import "iter"
+import (
+	"iter"
+	"slices"
+)
 
 // survey is what Commit finds out about the volume before it writes.
 type survey struct {
@@ -234,12 +237,8 @@ func (d *txDir) walk(yield func(*txDir) bool) bool {
 // changed returns everything that is written or removed, but not what is removed along with its directory.
 func (t *Tx) changed() iter.Seq[*node] {
 	return func(yield func(*node) bool) {
-		for d := range t.dirs() {
-			for _, n := range d.changes {
-				if !yield(n) {
-					return
-				}
-			}
-		}
+		t.root.walk(func(d *txDir) bool {
+			return !slices.ContainsFunc(d.changes, func(n *node) bool { return !yield(n) })
+		})
 	}
 }
