@@ -235,6 +235,11 @@ func (t *Table) planMBR(next *overlay, num int) error {
 		return fmt.Errorf("partition %d cannot grow to %d bytes: an MBR reaches %d bytes and no further",
 			num, end*t.SectorSize, maxMBRSectors*t.SectorSize)
 	}
+	for _, ref := range append(slices.Clone(place.parents), place.entry) {
+		if err := t.outside(ref); err != nil {
+			return err
+		}
+	}
 	for _, parent := range place.parents {
 		if err := growEntry(next, parent, end); err != nil {
 			return err
@@ -242,6 +247,18 @@ func (t *Table) planMBR(next *overlay, num int) error {
 	}
 	next.barrier()
 	return growEntry(next, place.entry, end)
+}
+
+// outside returns an error if the boot record that holds ref is inside a partition, as some tools leave
+// it: writing it might write into a file.
+func (t *Table) outside(ref entryRef) error {
+	for _, p := range t.Partitions {
+		if p.Start > 0 && p.Start <= ref.sector && ref.sector < p.End() {
+			return fmt.Errorf("the boot record of a logical partition is inside partition %d: "+
+				"correct the table with sfdisk first", p.Num)
+		}
+	}
+	return nil
 }
 
 // findPlace returns the place of partition num, which no other may follow.

@@ -497,6 +497,9 @@ func TestPlanErrors(t *testing.T) {
 		return newMBR(unit, 8192, []part{{num: 3, start: 6000, count: 100, typ: 0x83}, {num: 1, start: 4096, count: 1024, typ: 0x05}},
 			part{start: 4160, count: 100, typ: 0x83}, part{start: 4360, count: 100, typ: 0x83})
 	}
+	inside := newMBR(512, 8192, []part{{num: 1, start: 4096, count: 4000, typ: 0x05}}, part{start: 4160, count: 1000, typ: 0x83})
+	setMBR(inside, 4096, 512, part{num: 2, start: 904, count: 1100, typ: 0x05}) // to a record at 5000, among the sectors of partition 5
+	setMBR(inside, 5000, 512, part{num: 1, start: 1000, count: 100, typ: 0x83})
 	damaged := mbrLogical(512)
 	damaged[logicalAt*512+510] = 0
 	cut := mbrPrimary(512)[:6000*512]
@@ -529,6 +532,8 @@ func TestPlanErrors(t *testing.T) {
 		"gpt cut":                      {gptDisk(512)[:5000*512], 512, 6000, 0, "partition 2 ends at byte 3145728, but the image has only 2560000: copy it again, or grow it to at least 3162624 bytes"},
 		"gpt cut, no backup":           {gptDisk(512)[:5000*512], 512, 6150, 0, "partition 2 would overlap the backup of the partition table: the image needs 3162624 bytes"},
 		"mbr overlap":                  {overlap, 512, 9000, 0, "partitions 3 and 1 overlap: correct the table with sfdisk first"},
+		"record inside, 6":             {inside, 512, 9000, 6, "the boot record of a logical partition is inside partition 5: correct the table with sfdisk first"},
+		"record inside, none":          {inside, 512, 9000, 0, ""},
 		"damaged logical record":       {damaged, 512, 9000, 0, "damaged partition table: the boot record of a logical partition has no signature (at byte 2097152)"},
 	} {
 		t.Run(name, func(t *testing.T) {
