@@ -54,6 +54,7 @@ var signatures = []struct {
 	{0, "vhdxfile", kind{"a VHDX image", convert}},
 	{64, "\x7f\x10\xda\xbe", kind{"a VDI image", convert}},
 	{0, "\x3a\xff\x26\xed", kind{"an Android sparse image", expand}},
+	{0, "partclone-image", kind{"a partclone image", "restore the disk with Clonezilla, it is one partition"}},
 	{3, "EXFAT   ", kind{name: "exFAT"}},
 	{3, "NTFS    ", kind{name: "NTFS"}},
 	{0, "hsqs", kind{name: "squashfs"}},

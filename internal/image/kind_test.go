@@ -51,6 +51,7 @@ var kinds = map[string]string{
 	"vhd-fixed":      "a VHD image: convert it with qemu-img convert -O raw OLD NEW",
 	"vhdx":           "a VHDX image: convert it with qemu-img convert -O raw OLD NEW",
 	"android-sparse": "an Android sparse image: convert it with simg2img OLD NEW",
+	"partclone":      "a partclone image: restore the disk with Clonezilla, it is one partition",
 	"exfat":          "exFAT",
 	"ntfs":           "NTFS",
 	"ext2":           "ext2",

@@ -4,8 +4,8 @@
 # make-foreign.sh [DIRECTORY]: makes the beginnings of what people hand to the tools in
 # place of an image, compressed, in DIRECTORY (foreign beside this script by default), each
 # by the program that makes it in life. Needs coreutils, gzip, xz-utils, zstd, bzip2, lz4, zip,
-# 7zip, tar, qemu-utils, android-sdk-libsparse-utils, exfatprogs, ntfs-3g, e2fsprogs, squashfs-tools,
-# xorriso, util-linux, btrfs-progs, f2fs-tools, xfsprogs, dosfstools and mtools; no root.
+# 7zip, tar, partclone, qemu-utils, android-sdk-libsparse-utils, exfatprogs, ntfs-3g,
+# e2fsprogs, squashfs-tools, xorriso, util-linux, btrfs-progs, f2fs-tools, xfsprogs, dosfstools and mtools; no root.
 set -eu
 
 out=$(cd "${1:-$(dirname "$0")/foreign}" && pwd)
@@ -104,6 +104,8 @@ keep xfs 4K
 # partition 2 a FAT file system after it.
 mkfs.vfat -C --invariant -F 12 -n EFIBOOT efi.img 64 >/dev/null
 mcopy -m -i efi.img text ::
+partclone.vfat -L /dev/null -q -c -s efi.img -o partclone >/dev/null 2>&1
+keep partclone
 xorriso -as mkisofs -quiet -o isohybrid -part_like_isohybrid -iso_mbr_part_type 0x17 \
 	-append_partition 2 0xef efi.img dir 2>/dev/null
 keep isohybrid
