@@ -167,11 +167,24 @@ func openFile(path string, mode Mode, waiting *func()) (*openedFile, error) {
 		return nil, err
 	}
 	o := &openedFile{f}
+	if mode == Write && isBlock(fi) && o.isReadOnly() {
+		o.Close()
+		return nil, errReadOnly
+	}
 	if err := o.lock(mode, waiting); err != nil {
 		o.Close()
 		return nil, err
 	}
 	return o, nil
+}
+
+// errReadOnly is for a device that opens all the same, and refuses what is written to it.
+var errReadOnly = errors.New("the device is read-only (an SD card and many a reader have a switch for that)")
+
+// isReadOnly reports whether the block device o is set read-only.
+func (o *openedFile) isReadOnly() bool {
+	ro, err := unix.IoctlGetInt(int(o.f.Fd()), unix.BLKROGET)
+	return err == nil && ro != 0
 }
 
 // storage returns the open file as what it is. A block device that is opened for writing
