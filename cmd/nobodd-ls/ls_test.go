@@ -82,7 +82,7 @@ func TestPartitionLabel(t *testing.T) {
 
 func TestOwnerNames(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "passwd")
-	if err := os.WriteFile(file, []byte("root:x:0:0::/root:/bin/sh\n\nbroken\npi:x:1000:1000:::\nlast:x:7:7"), 0o666); err != nil {
+	if err := os.WriteFile(file, []byte("root:x:0:0::/root:/bin/sh\ntoor:x:0:0:::\n\nbroken\npi:x:1000:1000:::\nlast:x:7:7"), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	var users names

@@ -127,6 +127,23 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
+// A volume that cannot be measured costs nobody else its figures.
+func TestMeasureDamaged(t *testing.T) {
+	path := testimg.FixtureFile(t, "mbr")
+	im := mustOpen(t, path, Read)
+	parts, err := im.Partitions()
+	if err == nil {
+		err = os.Truncate(path, (parts[3].Start+1)*512) // its boot sector is all there is
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = im.Measure(parts)
+	if !strings.HasPrefix(errText(err), "partition 4: ") || parts[0].Free != 126464 || parts[3].Free != -1 {
+		t.Errorf("%v, free %d and %d", err, parts[0].Free, parts[3].Free)
+	}
+}
+
 func TestLabel(t *testing.T) {
 	im := mustOpen(t, testimg.FixtureFile(t, "gpt"), Read)
 	parts, err := im.Partitions()
