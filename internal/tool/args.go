@@ -71,9 +71,9 @@ type option struct {
 
 func (o option) arg() string {
 	if o.hasValue {
-		return dashed(o.name) + "=" + o.value
+		return "--" + o.name + "=" + o.value
 	}
-	return dashed(o.name)
+	return "--" + o.name // the library takes two dashes before a letter, too
 }
 
 func longOption(flags []cli.Flag, text string, rest []string) ([]option, []string, error) {
@@ -156,12 +156,4 @@ func lookupLong(flags []cli.Flag, name string) (f cli.Flag, full string, err err
 func takesValue(f cli.Flag) bool {
 	d, ok := f.(cli.DocGenerationFlag)
 	return ok && d.TakesValue()
-}
-
-// dashed is the option as it is typed: -l, --long.
-func dashed(name string) string {
-	if len(name) == 1 {
-		return "-" + name
-	}
-	return "--" + name
 }

@@ -173,7 +173,7 @@ func badValue(err error) error {
 	}
 	value, _ := strconv.Unquote(quoted)
 	if cause == "parse error" || strings.HasPrefix(cause, "strconv.") {
-		return Usagef("invalid value '%s' for %s", value, dashed(name))
+		return Usagef("invalid value '%s' for --%s", value, name)
 	}
-	return Usagef("invalid value '%s' for %s: %s", value, dashed(name), cause)
+	return Usagef("invalid value '%s' for --%s: %s", value, name, cause)
 }

@@ -107,6 +107,7 @@ func TestUsageErrors(t *testing.T) {
 	}{
 		{[]string{"--bogus"}, "unknown option --bogus (try --help)"},
 		{[]string{"x", "--bogus=1", "y"}, "unknown option --bogus (try --help)"},
+		{[]string{"--l"}, "unknown option --l (try --help)"},
 		{[]string{"--a\nb"}, `unknown option --a\nb (try --help)`},
 		{[]string{"-lz"}, "unknown option -z (try --help)"},
 		{[]string{"-lé"}, "unknown option -é (try --help)"},
@@ -261,7 +262,7 @@ func TestParseSize(t *testing.T) {
 	}
 	for _, in := range []string{
 		"", " ", "16XB", "1e9", "16 GB", " 16GB", "16GB ", "-1", "+5", "-1G", "G", "GB", ".", ".G", "1.G", "1..5", "1.5.5", "1,5G", "1_000",
-		"0x10", "16GBB", "16Gi B", "16P", "16iB", "Inf", "NaN", "١٦", "16Gıb", "16\u212a", "1\x00", "1\n",
+		"0x10", "16GBB", "16Gi B", "16P", "16iB", "Inf", "NaN", strings.Repeat("0", 65), "١٦", "16Gıb", "16\u212a", "1\x00", "1\n",
 	} {
 		_, err := ParseSize(in)
 		want := "invalid size '" + in + "' (a size is a number with K, M, G or T, like 16GB)"
