@@ -113,11 +113,11 @@ func parseInside(image, rest string) (Addr, form) {
 		return inside(image, Boot, rest), split
 	}
 	num, name, after := cutPart(rest)
-	part, err := strconv.Atoi(num)
+	part, _ := strconv.Atoi(num) // of too many digits it makes the largest number
 	switch {
-	case after == 0 || after == end && (err != nil || part > MaxPart):
+	case after == 0 || after == end && part > MaxPart:
 		return Addr{}, noPart
-	case err != nil || part > MaxPart:
+	case part > MaxPart:
 		return Addr{}, wrongNumber
 	case after == end:
 		return inside(image, part, ""), splitIfThere

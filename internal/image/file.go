@@ -83,9 +83,8 @@ func (o *openedFile) Size() (int64, error) {
 	return size, cause(err)
 }
 
-// lock takes the lock of mode, waiting for it if need be. It calls *waiting before it
-// waits, and sets it to nil then.
-func (o *openedFile) lock(mode Mode, waiting *func()) error {
+// lock takes the lock of mode; if it has to wait for it, it calls waiting (may be nil) before.
+func (o *openedFile) lock(mode Mode, waiting func()) error {
 	how := unix.LOCK_SH
 	switch mode {
 	case Unlocked:
@@ -98,9 +97,8 @@ func (o *openedFile) lock(mode Mode, waiting *func()) error {
 	if !errors.Is(err, unix.EWOULDBLOCK) {
 		return lockless(err, mode)
 	}
-	if *waiting != nil {
-		(*waiting)()
-		*waiting = nil
+	if waiting != nil {
+		waiting()
 	}
 	return flock(fd, how)
 }
@@ -150,7 +148,7 @@ func (b blockDevice) SectorSize() (int64, error) {
 }
 
 // openFile opens the file or block device at path, and locks it as mode asks.
-func openFile(path string, mode Mode, waiting *func()) (*openedFile, error) {
+func openFile(path string, mode Mode, waiting func()) (*openedFile, error) {
 	fi, err := os.Stat(path)
 	if err == nil {
 		err = checkKind(fi) // before opening: a fifo would block, some devices act on it

@@ -38,8 +38,8 @@ type Image struct {
 }
 
 // Open opens the image at path and takes the lock of mode, waiting for it if need be; waiting
-// (may be nil) is called once before it waits. An image that was replaced before it was
-// locked is opened anew. Errors are causes to be printed after the address.
+// (may be nil) is called before each wait. An image that was replaced before it was locked is
+// opened anew. Errors are causes to be printed after the address.
 func Open(path string, mode Mode, waiting func()) (*Image, error) {
 	return OpenCache(path, mode, CacheAuto, waiting)
 }
@@ -47,7 +47,7 @@ func Open(path string, mode Mode, waiting func()) (*Image, error) {
 // OpenCache is Open with a choice of what is read past the page cache.
 func OpenCache(path string, mode Mode, cache Cache, waiting func()) (*Image, error) {
 	for {
-		f, err := openFile(path, mode, &waiting)
+		f, err := openFile(path, mode, waiting)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil, ErrNoImage

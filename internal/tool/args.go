@@ -153,7 +153,4 @@ func lookupLong(flags []cli.Flag, name string) (f cli.Flag, full string, err err
 	return nil, "", Usagef("option --%s is ambiguous (%s)", name, strings.Join(found, ", "))
 }
 
-func takesValue(f cli.Flag) bool {
-	d, ok := f.(cli.DocGenerationFlag)
-	return ok && d.TakesValue()
-}
+func takesValue(f cli.Flag) bool { return f.(cli.DocGenerationFlag).TakesValue() }

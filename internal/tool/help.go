@@ -31,11 +31,7 @@ func printHelp(w io.Writer, _ string, data any) {
 // printFlag prints one option, its short names first; the value's name is what its
 // usage text has in backquotes.
 func printFlag(w io.Writer, f cli.Flag) {
-	d, ok := f.(cli.DocGenerationFlag)
-	if !ok {
-		return
-	}
-	value, usage := unquote(d.GetUsage())
+	value, usage := unquote(f.(cli.DocGenerationFlag).GetUsage())
 	var short, long []string
 	for _, name := range f.Names() {
 		if len(name) == 1 {
@@ -48,7 +44,7 @@ func printFlag(w io.Writer, f cli.Flag) {
 	if len(short) == 0 {
 		names = "    " + names
 	}
-	if d.TakesValue() { // it has a long name
+	if takesValue(f) { // it has a long name
 		names += "=" + value
 	}
 	names = "  " + names
@@ -83,12 +79,9 @@ func wrap(text string, width int) []string {
 }
 
 func unquote(usage string) (value, text string) {
-	before, rest, ok := strings.Cut(usage, "`")
-	name, after, ok2 := strings.Cut(rest, "`")
-	if !ok || !ok2 {
-		return "VALUE", usage
-	}
-	return name, before + name + after
+	before, rest, _ := strings.Cut(usage, "`")
+	value, after, _ := strings.Cut(rest, "`")
+	return value, before + value + after
 }
 
 func sentence(s string) string {

@@ -27,9 +27,12 @@ func TestMeter(t *testing.T) {
 	m.add(1 << 20)
 	clock = clock.Add(900 * time.Millisecond)
 	m.add(39 << 20)
+	clock = clock.Add(2 * time.Second)
+	m.add(50 << 20)
 	m.end()
 	const want = "\r10MiB of 100MiB (10%), 10MiB/s, 9s left\x1b[K" +
 		"\r50MiB of 100MiB (50%), 25MiB/s, 2s left\x1b[K" +
+		"\r100MiB of 100MiB (100%), 25MiB/s\x1b[K" +
 		"\r\x1b[K"
 	if out.String() != want {
 		t.Errorf("%q, want %q", out.String(), want)

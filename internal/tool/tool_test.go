@@ -35,7 +35,9 @@ func testApp() *cli.App {
 			&cli.StringFlag{Name: "sort"},
 			&cli.BoolFlag{Name: "sort-all"},
 			&cli.StringSliceFlag{Name: "board", Aliases: []string{"b"}},
-			&cli.IntFlag{Name: "port"},
+			&cli.IntFlag{Name: "port", Usage: "listen on `PORT`, which nobody but the superuser may below 1024"},
+			&cli.BoolFlag{Name: "reaches-up-to-column", Usage: "what it does stands in the same line"},
+			&cli.BoolFlag{Name: "reaches-to-column-two", Usage: "what it does stands below"},
 		},
 		Action: func(c *cli.Context) error {
 			for _, name := range []string{"all", "l", "1", "human-readable", "h", "verbose", "no-sync", "no-clobber", "recursive", "R"} {
@@ -137,12 +139,19 @@ func TestHelpAndVersion(t *testing.T) {
 	if status != 0 || errs != "" {
 		t.Errorf("--help: status %d, error %q", status, errs)
 	}
+	if strings.HasSuffix(out, "\n\n") {
+		t.Errorf("--help ends in an empty line:\n%s", out)
+	}
 	for _, line := range []string{
 		"Usage: nobodd-x [OPTION]... ADDRESS...",
 		"Do x.",
 		"  -a, --all                   all of it",
 		"  -l                          long",
 		"  -o, --output=ADDRESS        write to ADDRESS",
+		"      --port=PORT             listen on PORT, which nobody but the superuser may",
+		"                              below 1024",
+		"      --reaches-up-to-column  what it does stands in the same line",
+		"      --reaches-to-column-two\n                              what it does stands below",
 		"      --help                  print this help and exit",
 		"      --version               print the version and exit",
 	} {
