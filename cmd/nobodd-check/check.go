@@ -74,7 +74,7 @@ func check(c *cli.Context, text string, models []*pi.Model, exports *exports) (r
 	}
 	opt := pi.Options{Disk: diskOf(im), NoInitramfs: c.Bool("no-initramfs"), Progress: sayIfSlow(c, text)}
 	opt.Disk.InUse = volume.InUse()
-	opt.Disk.Boots = otherBoots(im, volume, num)
+	opt.Disk.Boots = otherBoots(im, volume)
 	if exports != nil {
 		opt.Export = func(name string) (bool, string, string) { return exports.find(name, a.Image) }
 	}
@@ -110,15 +110,15 @@ func diskOf(im *image.Image) pi.Disk {
 	return d
 }
 
-// otherBoots returns the partitions of im that have a config.txt, if volume, in partition num, has none.
-func otherBoots(im *image.Image, volume fs.FS, num int) []int {
+// otherBoots returns the partitions of im that have a config.txt, if volume has none.
+func otherBoots(im *image.Image, volume fs.FS) []int {
 	if _, err := fs.Stat(volume, "config.txt"); err == nil {
 		return nil
 	}
 	var nums []int
 	parts, _ := im.Partitions()
 	for _, p := range parts {
-		if p.Num == num || p.FAT == 0 {
+		if p.FAT == 0 {
 			continue
 		}
 		if other, _, err := im.Volume(p.Num); err == nil {

@@ -23,6 +23,7 @@ func TestReadCmdline(t *testing.T) {
 		{`a="b c" d`, `a="b c"|d`, 1, 9},
 		{`"a=b c" d`, `"a=b c"|d`, 1, 9},
 		{`a="b c`, `a="b c`, 1, 6},
+		{"a\x00b c\n", "a", 1, 1},
 	} {
 		c := ReadCmdline(tt.text)
 		if got := strings.Join(c.Words, "|"); got != tt.words || c.Lines != tt.lines || c.Size != tt.size {
