@@ -247,6 +247,12 @@ func TestOneRoot(t *testing.T) {
 	if err != nil || len(parts) != 4 || !parts[1].Root || parts[2].Root {
 		t.Errorf("got %+v, %v", parts, err)
 	}
+	img[446+2*16+4], img[446+3*16+4] = 0x82, 0x83 // swap, and a third that could be one
+	clear(img[1024*512:][:512])
+	parts, err = mustOpen(t, write(t, img), Read).Partitions()
+	if err != nil || len(parts) != 4 || !parts[1].Root || parts[2].Root || parts[3].Root {
+		t.Errorf("got %+v, %v", parts, err)
+	}
 }
 
 // A FAT partition is no root, whatever its type says.
