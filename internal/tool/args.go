@@ -138,9 +138,7 @@ func lookupLong(flags []cli.Flag, name string) (f cli.Flag, full string, err err
 			if n == name {
 				return candidate, n, nil
 			}
-			if f != candidate {
-				found = append(found, "--"+n)
-			}
+			found = append(found, "--"+n)
 			f, full = candidate, n
 		}
 	}

@@ -12,8 +12,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strconv"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -51,7 +49,7 @@ func Run(ctx context.Context, app *cli.App, args []string, in io.Reader, out, er
 	app.HideHelpCommand = true
 	app.DisableSliceFlagSeparator = true
 	app.ExitErrHandler = func(*cli.Context, error) {}
-	app.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return badValue(err) }
+	app.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return UsageError{err} }
 
 	err := r.run(ctx, app, args)
 	if ferr := w.Flush(); ferr != nil && !errors.Is(err, ferr) && !r.reported(ferr) {
@@ -160,20 +158,4 @@ func Flush(w io.Writer) error {
 		return f.Flush()
 	}
 	return nil
-}
-
-// badValue rewords what the flag package says of an option's value:
-// invalid value "x" for flag -port: parse error
-func badValue(err error) error {
-	text, ok := strings.CutPrefix(err.Error(), "invalid value ")
-	quoted, qerr := strconv.QuotedPrefix(text)
-	name, cause, ok2 := strings.Cut(strings.TrimPrefix(text[len(quoted):], " for flag -"), ": ")
-	if !ok || qerr != nil || !ok2 {
-		return UsageError{err}
-	}
-	value, _ := strconv.Unquote(quoted)
-	if cause == "parse error" || strings.HasPrefix(cause, "strconv.") {
-		return Usagef("invalid value '%s' for --%s", value, name)
-	}
-	return Usagef("invalid value '%s' for --%s: %s", value, name, cause)
 }

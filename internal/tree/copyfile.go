@@ -72,7 +72,7 @@ func (c *copier) refuses(dst place, di fs.FileInfo, from addr.Addr) error {
 	switch {
 	case di != nil && di.IsDir() || isDir:
 		return fmt.Errorf("cannot overwrite directory with non-directory %s", quote(from.Text))
-	case di == nil && dst.addr.Slash:
+	case dst.addr.Slash:
 		return fat.ErrNotDir
 	case twice:
 		return fmt.Errorf("will not overwrite just-created file with %s", quote(from.Text))

@@ -206,6 +206,7 @@ func TestCopyInVolume(t *testing.T) {
 // Update finds what changed in the 2 seconds that a FAT volume takes for one time.
 func TestUpdateWithinTwoSeconds(t *testing.T) {
 	at := time.Date(2024, 5, 6, 7, 8, 10, 0, time.UTC)
+	start := strings.Repeat("x", 64<<10) // more than is compared at once
 	for _, tt := range []struct {
 		name     string
 		later    time.Duration // than the copy in the volume
@@ -222,11 +223,11 @@ func TestUpdateWithinTwoSeconds(t *testing.T) {
 		{"older", -time.Nanosecond, "longer", false, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inScene(t, "fat16", files{"a": "old"})
+			inScene(t, "fat16", files{"a": start + "old"})
 			env, out := testEnv("")
 			must(t, os.Chtimes("a", at, at))
 			must(t, Copy(env, CopyOptions{Preserve: true}, []string{"a"}, "vol.img:0:/"))
-			must(t, os.WriteFile("a", []byte(tt.data), 0o666))
+			must(t, os.WriteFile("a", []byte(start+tt.data), 0o666))
 			must(t, os.Chtimes("a", at, at.Add(tt.later)))
 			must(t, Copy(env, CopyOptions{Update: true, Verbose: true, Preserve: tt.preserve}, []string{"a"}, "vol.img:0:/"))
 			if out.String() != tt.want {

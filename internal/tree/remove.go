@@ -124,7 +124,7 @@ func (r *remover) empty(e *edit, v *volumeEdit, root addr.Addr) error {
 // remove plans the removal of what a names.
 func (r *remover) remove(v *volumeEdit, a addr.Addr, fi fs.FileInfo) error {
 	remove := v.tx.Remove
-	if fi.IsDir() && r.opt.Recursive {
+	if r.opt.Recursive {
 		remove = v.tx.RemoveAll
 	}
 	if err := remove(a.Name()); err != nil {
