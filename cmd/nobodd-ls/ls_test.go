@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -76,6 +77,19 @@ func TestPartitionLabel(t *testing.T) {
 		rows := partitionRows([]tree.Entry{{Part: &image.Partition{Num: 1, Label: label}}}, func(int64) string { return "" })
 		if got := rows[1][7]; got != want {
 			t.Errorf("label %q shows as %q, want %q", label, got, want)
+		}
+	}
+}
+
+// A file system that is full has 0 bytes free; "-" and null say that nobody knows.
+func TestFree(t *testing.T) {
+	for free, want := range map[int64]string{0: "0", 7: "7", -1: "-"} {
+		e := tree.Entry{Part: &image.Partition{Free: free}}
+		if got := partitionRows([]tree.Entry{e}, func(n int64) string { return strconv.FormatInt(n, 10) })[1][5]; got != want {
+			t.Errorf("%d bytes free show as %q, want %q", free, got, want)
+		}
+		if got := partitionOf(e).Free; (got == nil) != (free < 0) || got != nil && *got != free {
+			t.Errorf("%d bytes free are %v in JSON", free, got)
 		}
 	}
 }

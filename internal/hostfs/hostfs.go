@@ -123,10 +123,10 @@ func Kind(m fs.FileMode) string {
 }
 
 // OpenSpecial opens to write what cannot be replaced: a fifo, a device. It returns nil
-// where name is a file, a directory, or not there.
+// where name is a file or not there, and an error where it is a directory.
 func OpenSpecial(name string) (io.WriteCloser, error) {
 	fi, err := os.Stat(name)
-	if err != nil || fi.IsDir() || fi.Mode().IsRegular() {
+	if err != nil || fi.Mode().IsRegular() {
 		return nil, nil
 	}
 	f, err := os.OpenFile(name, os.O_WRONLY, 0)

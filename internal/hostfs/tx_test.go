@@ -112,6 +112,51 @@ func TestFailingSources(t *testing.T) {
 	}
 }
 
+// A file with holes that is no longer of the size that it had is no whole copy either.
+func TestHolesOfAnotherSize(t *testing.T) {
+	t.Chdir(t.TempDir())
+	must(t, os.WriteFile("hole", []byte("start"), 0o666))
+	must(t, os.Truncate("hole", 1<<20))
+	for size, want := range map[int64]error{1 << 20: nil, 1<<20 - 1: fat.ErrGrew, 1<<20 + 1: fat.ErrShrank, 2: fat.ErrGrew} {
+		tx := FS{}.Begin(fat.TxOptions{})
+		var told error
+		must(t, tx.WriteFile("copy", fat.Source{
+			Size: size,
+			Open: func() (io.ReadCloser, error) { return FS{}.Open("hole") },
+			Done: func(err error) { told = err },
+		}))
+		if err := tx.Commit(); err != nil || told != want {
+			t.Errorf("size %d: Commit = %v, Done was told %v, want %v", size, err, told, want)
+		}
+		if _, err := os.Stat("copy"); (err == nil) != (want == nil) {
+			t.Errorf("size %d: the copy: %v", size, err)
+		}
+		os.Remove("copy")
+	}
+}
+
+// A file whose place was taken meanwhile costs itself alone.
+func TestPlaceTaken(t *testing.T) {
+	t.Chdir(t.TempDir())
+	tx := FS{}.Begin(fat.TxOptions{})
+	src := text("new")
+	src.Done = func(err error) { t.Errorf("Done was told %v", err) }
+	open := src.Open
+	src.Open = func() (io.ReadCloser, error) {
+		files{"new/x": "1"}.make(t)
+		return open()
+	}
+	must(t, tx.WriteFile("new", src))
+	must(t, tx.WriteFile("fine", text("fine")))
+	pe := (*fs.PathError)(nil)
+	if err := tx.Commit(); !errors.As(err, &pe) || pe.Path != "new" || !errors.Is(err, fs.ErrExist) {
+		t.Errorf("Commit = %v", err)
+	}
+	if left, want := found(t), (files{"new/": "", "new/x": "1", "fine": "fine"}); !maps.Equal(left, want) {
+		t.Errorf("left %q, want %q", left, want)
+	}
+}
+
 func errText(err error) string {
 	if err == nil {
 		return "<nil>"

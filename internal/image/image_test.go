@@ -339,6 +339,9 @@ func TestOpenErrors(t *testing.T) {
 	if err := os.Symlink(fifo, filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
+	if !errors.Is(ErrNoImage, fs.ErrNotExist) || errors.Is(ErrNoImage, fs.ErrPermission) {
+		t.Error("no such image is not what does not exist, or something else too")
+	}
 	for path, want := range map[string]string{
 		filepath.Join(dir, "none"): "no such image",
 		dir:                        "is a directory",

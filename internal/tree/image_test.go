@@ -179,6 +179,8 @@ func TestCopyInVolume(t *testing.T) {
 			want: files{"d/f": "old"}, wantErr: "vol.img:0:/d/p/f: is read by this very command"},
 		{name: "a tree beside itself", opt: CopyOptions{Recursive: true}, args: "/d /d2",
 			want: files{"d2/": "", "d2/p/": "", "d2/p/f": "old", "d2/p/g": "g", "d2/x": "x"}},
+		{name: "what the directory around one holds", opt: CopyOptions{Recursive: true}, args: "/d/p/.. /p",
+			want: files{"p/p/": "", "p/p/f": "old", "p/p/g": "g", "p/x": "x"}},
 		{name: "the case of the destination's directory", args: "/p/f /D/P", want: files{"d/p/f": "from p"}},
 		{name: "same name in another case", args: "/p/f /d/X", want: files{"d/x": "from p"}},
 	} {

@@ -213,6 +213,8 @@ func TestCopyLocal(t *testing.T) {
 		{name: "-n", have: files{"a": "1", "b": "old"}, opt: CopyOptions{NoClobber: true}, args: "a b"},
 		{name: "-n onto itself", have: files{"a": "1"}, opt: CopyOptions{NoClobber: true}, args: "a a"},
 		{name: "-n of a new file", have: files{"a": "1"}, opt: CopyOptions{NoClobber: true}, args: "a b", want: files{"b": "1"}},
+		{name: "what the directory around one holds", have: files{"a/s/y": "2", "a/x": "1", "d/": ""}, opt: r, args: "a/s/.. d",
+			want: files{"d/s/": "", "d/s/y": "2", "d/x": "1"}},
 		{name: "links are followed", have: files{"a": "1", "l": "->a", "s/l": "->../a", "d/": ""}, opt: r, args: "l s d",
 			want: files{"d/l": "1", "d/s/l": "1"}},
 		{name: "a link to nothing", have: files{"l": "->no", "b": "1", "d/": ""}, args: "l b d", want: files{"d/b": "1"}, wantErr: "l: no such file or directory"},
