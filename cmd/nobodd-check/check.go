@@ -106,6 +106,7 @@ func diskOf(im *image.Image) pi.Disk {
 		start := p.Start * im.SectorSize()
 		d.Root, d.Outside = p.Num, start >= im.Size()
 		d.Past = max(0, start+p.Size-im.Size())
+		d.Holds = im.Holds(p.Num)
 	}
 	return d
 }

@@ -132,6 +132,19 @@ func (k kind) instead(err error) error {
 	return fmt.Errorf("%w, but %s: %s", err, k.name, k.advice)
 }
 
+// Holds returns what partition num holds that is no FAT file system, as "LUKS" or "ext4"; "" if that
+// is not known, or there is no such partition.
+func (im *Image) Holds(num int) string {
+	l, err := im.readLayout()
+	if err != nil || l.table == nil {
+		return ""
+	}
+	if p, ok := l.find(num); ok && p.Start < im.size {
+		return im.holds(p)
+	}
+	return ""
+}
+
 // holds returns what partition p, which begins inside the image, holds; "" if that is not known.
 func (im *Image) holds(p partition.Partition) string {
 	size := min(p.Size, im.size-p.Start)

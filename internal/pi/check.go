@@ -13,12 +13,13 @@ import (
 
 // Disk is what must be known of the image around the boot partition.
 type Disk struct {
-	Root    int   // number of the root partition, 0 if there is none
-	Past    int64 // bytes of the root partition that are past the end of the image
-	Outside bool  // all of it is
-	InUse   bool  // the boot partition's file system says that it is in use
-	Systems []int // the other partitions that could hold a root
-	Boots   []int // the other partitions that hold a config.txt, where this one has none
+	Root    int    // number of the root partition, 0 if there is none
+	Holds   string // what the root partition holds, "" if that is not known
+	Past    int64  // bytes of the root partition that are past the end of the image
+	Outside bool   // all of it is
+	InUse   bool   // the boot partition's file system says that it is in use
+	Systems []int  // the other partitions that could hold a root
+	Boots   []int  // the other partitions that hold a config.txt, where this one has none
 }
 
 // Options say how to check.

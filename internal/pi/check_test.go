@@ -355,6 +355,9 @@ func TestDisk(t *testing.T) {
 			"FAIL root: root=/dev/nbd0p2 is not where the root of this image is once it is attached: that is " +
 				"/dev/nbd0p3\n"},
 		{Disk{Root: 2, Boots: []int{6, 8}}, ""},
+		{Disk{Root: 2, Holds: "ext4"}, ""},
+		{Disk{Root: 2, Holds: "LUKS"},
+			"warn root: partition 2, the root, holds LUKS, which cannot be mounted as it is\n"},
 		{Disk{Root: 2, Past: 4096}, "warn root: partition 2, the root, ends 4096 bytes past the end of the image\n"},
 		{Disk{Root: 2, Past: 4096, Outside: true},
 			"FAIL root: partition 2, the root, lies past the end of the image, which is cut off\n"},

@@ -173,6 +173,10 @@ func (r *run) checkRoot() {
 	case d.Outside:
 		r.rep.add(Fail, "root", "partition %d, the root, lies past the end of the image, which is cut off", d.Root).
 			do("get the image anew, or unpack it anew; nobodd-resize only makes room for a root that was never there")
+	case d.Holds == "LUKS" || d.Holds == "swap":
+		r.rep.add(Warn, "root", "partition %d, the root, holds %s, which cannot be mounted as it is", d.Root, d.Holds).
+			do("take a system whose root is not encrypted, or name the partition of its root with --root-partition " +
+				"of nobodd-prep")
 	case d.Past > 0:
 		r.rep.add(Warn, "root", "partition %d, the root, ends %d bytes past the end of the image", d.Root, d.Past).
 			do("grow the image with nobodd-resize, unless it was cut off: then get it anew")
