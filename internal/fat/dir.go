@@ -5,8 +5,10 @@ package fat
 import (
 	"io/fs"
 	"iter"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // A directory has at most maxDirent entries, the longest path maxDepth elements.
@@ -32,6 +34,23 @@ func (e *entry) longName() string {
 		return e.name
 	}
 	return ""
+}
+
+// oddUnits reads the UTF-16 units of e's long name, if its text may not say all of them: half a surrogate pair is
+// U+FFFD there, so that two names may look the same. Else it returns nil.
+func (v *FS) oddUnits(e *entry) ([]uint16, error) {
+	if !strings.ContainsRune(e.longName(), utf8.RuneError) {
+		return nil, nil
+	}
+	var long longName
+	for i := e.slots - 1; i > 0; i-- {
+		var d dirent
+		if err := readAt(v.r, d[:], slotOff(e.parent.extents, e.slot-i)); err != nil {
+			return nil, err
+		}
+		long.add(&d)
+	}
+	return long.text(), nil
 }
 
 // isRoot reports whether e stands for the root directory, which has no entry.

@@ -3,6 +3,7 @@
 package fat
 
 import (
+	"slices"
 	"time"
 	"unicode/utf16"
 )
@@ -175,32 +176,37 @@ func (l *longName) name(d *dirent) string {
 	if l.slots == 0 || l.left != 0 || l.sum != checksum(d.rawName()) {
 		return ""
 	}
-	units := l.units[:l.slots*longChars]
-	for i, u := range units {
-		if u == 0 || u == 0xFFFF {
-			units = units[:i]
-			break
-		}
-	}
+	units := l.text()
 	if len(units) > maxLong {
 		return ""
 	}
 	return string(utf16.Decode(units))
 }
 
-// longSlots is the number of entries that the long name takes in front of its short entry.
-func longSlots(name string) int {
-	return (len(utf16.Encode([]rune(name))) + longChars - 1) / longChars
+// text returns the units up to the end of the name.
+func (l *longName) text() []uint16 {
+	units := l.units[:l.slots*longChars]
+	if i := slices.IndexFunc(units, func(u uint16) bool { return u == 0 || u == 0xFFFF }); i >= 0 {
+		return units[:i]
+	}
+	return units
 }
+
+// longUnits returns the UTF-16 units of a long name.
+func longUnits(name string) []uint16 {
+	if name == "" {
+		return nil
+	}
+	return utf16.Encode([]rune(name))
+}
+
+// longSlots is the number of entries that the units of a long name take in front of its short entry.
+func longSlots(units []uint16) int { return (len(units) + longChars - 1) / longChars }
 
 // appendSet appends to b the entries of a file as they are stored: those of its long name, if it has one, last
 // part first, then d.
-func appendSet(b []byte, long string, d *dirent) []byte {
-	if long == "" {
-		return append(b, d[:]...)
-	}
-	units := utf16.Encode([]rune(long))
-	n := longSlots(long)
+func appendSet(b []byte, units []uint16, d *dirent) []byte {
+	n := longSlots(units)
 	sum := checksum(d.rawName())
 	for seq := n; seq > 0; seq-- {
 		l := dirent{0: byte(seq), 11: attrLong, 13: sum}

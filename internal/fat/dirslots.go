@@ -68,7 +68,7 @@ func (t *Tx) placeEntries(d *txDir) error {
 		}
 		err := n.setShort(d.shortNames())
 		if err == nil {
-			n.place, err = d.slots.put(longSlots(n.long) + 1)
+			n.place, err = d.slots.put(longSlots(n.longUnits()) + 1)
 		}
 		if err == errDirFull {
 			err = t.fullError(d)
@@ -121,6 +121,14 @@ func (n *node) setShort(names *shortNames) (err error) {
 	n.long, n.lower = n.name, 0
 	n.short, err = names.make(n.name)
 	return err
+}
+
+// longUnits returns the UTF-16 units of the long name that n is to have.
+func (n *node) longUnits() []uint16 {
+	if n.units != nil {
+		return n.units
+	}
+	return longUnits(n.long)
 }
 
 // newDirSlots looks at the slots of a directory; old is nil for a new one.

@@ -107,7 +107,7 @@ func (c *commit) stagedEntries(d *txDir) []byte {
 	for _, n := range d.changes {
 		if n.isNew() && c.isStaged(n) {
 			buf = appendDeleted(buf, n.place.slot-len(s.free)-len(buf)/direntSize)
-			buf = appendSet(buf, n.long, c.newEntry(n))
+			buf = appendSet(buf, n.longUnits(), c.newEntry(n))
 		}
 	}
 	if d.old != nil {
@@ -218,7 +218,7 @@ func (c *commit) renameEntries(d *txDir) error {
 			for i := n.fill; i < n.place.slot; i++ {
 				p.set(d.slots.offset(i), slotDeleted)
 			}
-			for i, e := range slices.Collect(slices.Chunk(appendSet(nil, n.long, c.newEntry(n)), direntSize)) {
+			for i, e := range slices.Collect(slices.Chunk(appendSet(nil, n.longUnits(), c.newEntry(n)), direntSize)) {
 				p.set(d.slots.offset(n.place.slot+i), e...)
 			}
 		}
@@ -277,7 +277,7 @@ func (c *commit) writeEntries(d *txDir, nodes []*node) (k int, err error) {
 			break
 		}
 		buf = appendDeleted(buf, p.slot-end)
-		buf = appendSet(buf, n.long, c.newEntry(n))
+		buf = appendSet(buf, n.longUnits(), c.newEntry(n))
 		end = p.end()
 		k++
 	}

@@ -115,7 +115,7 @@ func TestLongName(t *testing.T) {
 	for _, name := range []string{"a", "thirteen char", "fourteen chars", "größe 日本語 \U0001F600", strings.Repeat("x", 255), strings.Repeat("\U0001F600", 127)} {
 		d := dirent{}
 		copy(d[:], "SHORT~1 TXT")
-		set := appendSet(nil, name, &d)
+		set := appendSet(nil, longUnits(name), &d)
 		var long longName
 		for ; len(set) > direntSize; set = set[direntSize:] {
 			long.add((*dirent)(set))
@@ -130,7 +130,6 @@ func TestLongName(t *testing.T) {
 	}
 }
 
-// The parts of a long name that are out of order, or too many or too few, are none.
 // Careless writers leave out the 0 after a name, or the padding after the 0, or add an entry for the 0 alone.
 func TestLongNameEnds(t *testing.T) {
 	const name = "no terminator.conf"
@@ -148,8 +147,8 @@ func TestLongNameEnds(t *testing.T) {
 		{"an entry for the 0", 0, 0xFFFF, 1},
 		{"an entry of padding", 0xFFFF, 0xFFFF, 1},
 	} {
-		slots := longSlots(name) + tt.more
-		set := appendSet(nil, name+strings.Repeat("#", slots*longChars-len(name)), &d)
+		slots := longSlots(longUnits(name)) + tt.more
+		set := appendSet(nil, longUnits(name+strings.Repeat("#", slots*longChars-len(name))), &d)
 		for i := len(name); i < slots*longChars; i++ {
 			u := tt.pad
 			if i == len(name) {
@@ -167,10 +166,11 @@ func TestLongNameEnds(t *testing.T) {
 	}
 }
 
+// The parts of a long name that are out of order, or too many or too few, are none.
 func TestLongNameBroken(t *testing.T) {
 	d := dirent{}
 	copy(d[:], "SHORT~1 TXT")
-	set := appendSet(nil, strings.Repeat("x", 3*longChars), &d)
+	set := appendSet(nil, longUnits(strings.Repeat("x", 3*longChars)), &d)
 	part := func(i int) *dirent { return (*dirent)(set[i*direntSize:]) }
 	for _, order := range [][]int{{}, {0}, {0, 1}, {1, 2}, {0, 2}, {1, 0, 2}, {0, 2, 1}, {0, 1, 1}, {0, 1, 2, 2}, {0, 0, 1}} {
 		var long longName

@@ -298,8 +298,12 @@ func (t *Tx) planSubCopy(top *node, d *txDir, e *entry, planned *txDir) error {
 		}
 		sub = was.dir
 	}
+	units, err := t.v.oddUnits(e)
+	if err != nil {
+		return err
+	}
 	n := &node{parent: d, path: joinPath(d.node.path, e.name), isDir: e.d.isDir(), what: write,
-		short: e.d.rawName(), lower: e.d[12], long: e.longName(), named: true}
+		short: e.d.rawName(), lower: e.d[12], long: e.longName(), units: units, named: true}
 	d.changes = append(d.changes, n)
 	return t.planCopy(top, n, e, sub)
 }
@@ -344,7 +348,7 @@ func (t *Tx) renameInPlace(n *node, inUse bool) (bool, error) {
 	}
 	// Beyond the end marker there is room for one alone, so that the order of two writes does not matter.
 	alone := !slices.ContainsFunc(d.changes, func(other *node) bool { return other != n && other.isNew() })
-	p, ok := d.slots.putNear(e, longSlots(n.long)+1, alone, n.respelled)
+	p, ok := d.slots.putNear(e, longSlots(n.longUnits())+1, alone, n.respelled)
 	if !ok || !d.slots.canRewrite(e, p, inUse) {
 		n.named = d.old.find(shortName(n.short)) == nil // else it would have the name of e, which is there still
 		return false, nil

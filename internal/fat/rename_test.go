@@ -645,3 +645,32 @@ func TestRenameNoSpace(t *testing.T) {
 	}
 	check(t, img, tree)
 }
+
+// A directory may hold names that are not whole in UTF-16, and differ in that alone. Where they are copied along with
+// it, they are still what they were.
+func TestRenameKeepsOddNames(t *testing.T) {
+	img, tree := fixtureTree(t, "fat16")
+	tree["h1.config"], tree["h2.config"] = pattern(700, 1), pattern(700, 2)
+	if err := change(testimg.Mem(img), int64(len(img)), fat.TxOptions{}, func(tx *fat.Tx) error {
+		return errors.Join(tx.Mkdir("from", time.Time{}), tx.Mkdir("to", time.Time{}),
+			tx.WriteFile("from/h1.config", source(tree["h1.config"])), tx.WriteFile("from/h2.config", source(tree["h2.config"])))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	spell := func(old, now string) {
+		img = bytes.ReplaceAll(img, []byte("\x41h\x00"+old), []byte("\x41h\x00"+now))
+	}
+	spell("1\x00", "\x01\xD8")
+	spell("2\x00", "\x02\xD8")
+	if err := change(testimg.Mem(img), int64(len(img)), fat.TxOptions{}, move{from: "from", to: "to/dir"}.plan); err != nil {
+		t.Fatal(err)
+	}
+	spell("\x01\xD8", "1\x00")
+	spell("\x02\xD8", "2\x00")
+	tree["to/"], tree["to/dir/"] = nil, nil
+	for _, name := range []string{"h1.config", "h2.config"} {
+		tree["to/dir/"+name] = tree[name]
+		delete(tree, name)
+	}
+	check(t, img, tree)
+}

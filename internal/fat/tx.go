@@ -114,6 +114,7 @@ type node struct {
 	short    [11]byte // name of a new one
 	lower    byte     // flags of its parts
 	long     string   // "" if the short name says it all
+	units    []uint16 // of the long name, if they are more than it says
 	place    place    // of its entries
 	fill     int      // slots from here up to place become deleted ones
 	runs     []run    // clusters for what is written
