@@ -130,19 +130,24 @@ func movedTree(tree files, moved map[string]string) files {
 }
 
 // The same command again ends the move of a directory that was cut when it stood in both places, be the
-// destination its new name or the directory that it goes into.
+// destination its new name or the directory that it goes into. Another command, which moves it into that
+// directory, is another move.
 func TestMoveAgain(t *testing.T) {
-	for _, tt := range []struct{ dest, to string }{
-		{"vol.img:/EMPTYDIR", "EMPTYDIR/overlays"},
-		{"vol.img:/EMPTYDIR/", "EMPTYDIR/overlays"},
-		{"vol.img:/EMPTYDIR/new", "EMPTYDIR/new"},
+	for _, tt := range []struct {
+		dest, to, moved string
+		opt             MoveOptions
+	}{
+		{"vol.img:/EMPTYDIR", "EMPTYDIR/overlays", "EMPTYDIR/overlays", MoveOptions{Verbose: true}},
+		{"vol.img:/EMPTYDIR/", "EMPTYDIR/overlays", "EMPTYDIR/overlays", MoveOptions{Verbose: true}},
+		{"vol.img:/EMPTYDIR/new", "EMPTYDIR/new", "EMPTYDIR/new", MoveOptions{Verbose: true}},
+		{"vol.img:/EMPTYDIR/new", "EMPTYDIR/new", "EMPTYDIR/new/overlays", MoveOptions{Verbose: true, IntoDir: true}},
 	} {
 		img := inScene(t, "fat16", nil)
 		want := volumeTree(t)
 		for name, data := range maps.Clone(want) {
 			if sub, ok := strings.CutPrefix(name, "overlays/"); ok {
 				delete(want, name)
-				want[tt.to+"/"+sub] = data
+				want[tt.to+"/"+sub], want[tt.moved+"/"+sub] = data, data
 			}
 		}
 		rec := testimg.NewRecorder(img)
@@ -164,8 +169,8 @@ func TestMoveAgain(t *testing.T) {
 			}
 			both++
 			env, out := testEnv("")
-			must(t, Move(env, MoveOptions{Verbose: true}, []string{"vol.img:/overlays"}, tt.dest))
-			if want := "'vol.img:/overlays' -> 'vol.img:/" + tt.to + "'\n"; out.String() != want {
+			must(t, Move(env, tt.opt, []string{"vol.img:/overlays"}, tt.dest))
+			if want := "'vol.img:/overlays' -> 'vol.img:/" + tt.moved + "'\n"; out.String() != want {
 				t.Errorf("cut after %d: printed %q, want %q", n, out, want)
 			}
 			if got := volumeTree(t); !maps.Equal(got, want) {
