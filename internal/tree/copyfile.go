@@ -258,7 +258,11 @@ func (c *copier) dir(src place, fi fs.FileInfo, dst place, di fs.FileInfo) {
 		return
 	}
 	c.srcDirs, c.dstDirs = append(c.srcDirs, src.key), append(c.dstDirs, dst.key)
-	for _, e := range entries {
+	for i, e := range entries {
+		if i > 0 && e.Name() == entries[i-1].Name() { // they are sorted
+			c.fail(src.addr.Join(e.Name()), errTwin)
+			continue
+		}
 		c.entry(src, e, dst, di == nil)
 	}
 	c.srcDirs, c.dstDirs = c.srcDirs[:len(c.srcDirs)-1], c.dstDirs[:len(c.dstDirs)-1]

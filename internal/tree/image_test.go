@@ -129,8 +129,17 @@ func TestCopyOutOfHostileImages(t *testing.T) {
 				config := shortEntry(t, img, "CONFIG  TXT")
 				copy(img[shortEntry(t, img, "EMPTY      "):], img[config:config+13])
 			},
-			wantErr: "out/config.txt: will not overwrite just-created file with 'vol.img:0:/config.txt'",
+			wantErr: "vol.img:0:/config.txt: two entries have this name; rename or remove the first to reach the second",
 			absent:  []string{"out/empty"},
+		},
+		{
+			name: "one directory twice",
+			spoil: func(t *testing.T, img []byte) {
+				overlays := shortEntry(t, img, "OVERLAYS   ")
+				copy(img[shortEntry(t, img, "PIECE3  BIN"):], img[overlays:overlays+13])
+			},
+			wantErr: "vol.img:0:/overlays: two entries have this name; ",
+			absent:  []string{"out/piece3.bin"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
