@@ -244,6 +244,11 @@ func TestChecks(t *testing.T) {
 				"on an SD card\n"},
 		{"several lines", "pi4", with(noble, "cmdline.txt", preparedLine+"quiet\n"),
 			"warn cmdline: cmdline.txt has 2 lines, of which the first is read alone\n"},
+		{"an empty first line", "pi4", with(noble, "cmdline.txt", " \r\n"+preparedLine),
+			"warn cmdline: cmdline.txt begins with an empty line, which alone is read\n" +
+				"FAIL server: cmdline.txt names no NBD server, neither as nbdroot= nor as netroot=\n" +
+				"FAIL root: cmdline.txt has no root=\n" +
+				"warn ip: cmdline.txt has no ip=: the initramfs may configure no network\n"},
 		{"a long line", "pi4", with(noble, "cmdline.txt", strings.TrimSpace(preparedLine)+strings.Repeat(" x", 500)),
 			"warn cmdline: cmdline.txt has 1095 characters, of which 1024 are passed on\n"},
 		{"a byte order mark", "pi4", with(noble, "cmdline.txt", "\ufeff"+preparedLine),

@@ -47,7 +47,12 @@ func (r *run) checkText(text string, c Cmdline) {
 			do("run nobodd-prep, which takes them out, or save the file as plain text")
 		return
 	}
-	if c.Lines > 1 {
+	empty := c.Lines > 0 && len(c.Words) == 0
+	switch {
+	case empty:
+		r.rep.add(Warn, "cmdline", "%s begins with an empty line, which alone is read", quote(p.cmdline)).by("cmdline").
+			do("write all words into the first line")
+	case c.Lines > 1:
 		r.rep.add(Warn, "cmdline", "%s has %d lines, of which the first is read alone", quote(p.cmdline),
 			c.Lines).by("cmdline").
 			do("write all words into one line; nobodd-prep drops the others")
@@ -63,7 +68,7 @@ func (r *run) checkText(text string, c Cmdline) {
 			quote(p.cmdline)).by("cmdline").
 			do("run nobodd-prep, which takes it out, or save the file without it")
 	}
-	if c.Lines <= 1 && c.Size <= cmdlineLimit && !marked {
+	if !empty && c.Lines <= 1 && c.Size <= cmdlineLimit && !marked {
 		r.rep.add(OK, "cmdline", "%s", quote(p.cmdline)).by("cmdline")
 	}
 }
