@@ -144,7 +144,7 @@ func resize(c *cli.Context, r request) error {
 
 // hint adds to the error of an image that is not there what an address would mean.
 func hint(path string, err error) error {
-	if a, perr := addr.Parse(path, image.Look); perr == nil && a.Kind != addr.Local && image.IsFile(a.Image) {
+	if a, _ := addr.Parse(path, image.Look); image.IsFile(a.Image) {
 		return fmt.Errorf("%w (name the image alone: %s)", err, a.Image)
 	}
 	return err

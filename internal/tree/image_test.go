@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"nobodd/internal/addr"
 	"nobodd/internal/fat"
 	"nobodd/internal/fatcheck"
 	"nobodd/internal/image"
@@ -245,6 +246,20 @@ func TestUpdateWithinTwoSeconds(t *testing.T) {
 				t.Errorf("printed %q, want %q", out, tt.want)
 			}
 		})
+	}
+}
+
+func TestSameContent(t *testing.T) {
+	t.Chdir(t.TempDir())
+	at := func(name, data string) place {
+		must(t, os.WriteFile(name, []byte(data), 0o666))
+		return place{tree: host{}, addr: addr.Addr{Text: name, Path: name}}
+	}
+	for _, size := range []int{0, 1, 64<<10 - 1, 64 << 10, 64<<10 + 1, 128 << 10} { // it is compared by 64 KiB
+		start := strings.Repeat("x", size)
+		if a := at("a", start+"a"); !sameContent(a, at("b", start+"a")) || sameContent(a, at("b", start+"b")) || !sameContent(at("a", start), at("b", start)) {
+			t.Errorf("sameContent is wrong at %d bytes", size)
+		}
 	}
 }
 
