@@ -228,10 +228,7 @@ func (t *Table) planMBR(next *overlay, num int) error {
 		return err
 	}
 	end := next.plan.NewSize / t.SectorSize // in sectors
-	switch {
-	case place.end() > end:
-		return fmt.Errorf("partition %d ends past the end of the image", num)
-	case end > maxMBRSectors:
+	if end > maxMBRSectors {
 		return fmt.Errorf("partition %d cannot grow to %d bytes: an MBR reaches %d bytes and no further",
 			num, end*t.SectorSize, maxMBRSectors*t.SectorSize)
 	}

@@ -268,6 +268,8 @@ func TestReadDamagedGPT(t *testing.T) {
 			"damaged partition table: the GPT header has a size of 4000000000 bytes, and there is no whole backup (at byte 512)"},
 		"header place": {both(true, func(h gptHeader) { h.setMyLBA(77) }),
 			"damaged partition table: the GPT header is not where it says it is, and there is no whole backup (at byte 512)"},
+		"usable sectors": {both(true, func(h gptHeader) { le.PutUint64(h[40:], 1000) }),
+			"damaged partition table: the GPT header has sectors 1000 to 990 for partitions, and there is no whole backup (at byte 512)"},
 		"entry size zero": {both(true, func(h gptHeader) { le.PutUint32(h[84:], 0) }),
 			"damaged partition table: the GPT header has entries of 0 bytes, and there is no whole backup (at byte 512)"},
 		"entry size small": {both(true, func(h gptHeader) { le.PutUint32(h[84:], 64) }),
@@ -293,6 +295,41 @@ func TestReadDamagedGPT(t *testing.T) {
 				t.Errorf("got %+v, error %q; want %q", table, errText(err), tt.want)
 			}
 		})
+	}
+}
+
+// The third and fourth entry of a boot record of a logical partition count, as for Linux, where they are inside
+// the extended partition.
+func TestReadFurtherLogical(t *testing.T) {
+	img := newMBR(512, 8192, nil)
+	setMBR(img, 0, 512, part{num: 1, start: 2048, count: 4096, typ: 0x05})
+	setMBR(img, 2048, 512, part{num: 1, start: 1, count: 1023, typ: 0x83}, part{num: 3, start: 1024, count: 3072, typ: 0x83},
+		part{num: 4, start: 3072, count: 1025, typ: 0x83})
+	table, err := Read(img, int64(len(img)))
+	if err != nil || table.Damage != nil || len(table.Partitions) != 2 {
+		t.Fatalf("got %+v, %v", table, err)
+	}
+	for i, start := range []int64{2049, 3072} {
+		if p := table.Partitions[i]; p.Num != 5+i || p.Start != start*512 {
+			t.Errorf("got %+v, want partition %d at sector %d", p, 5+i, start)
+		}
+	}
+}
+
+// An error does not list partitions without end.
+func TestMissing(t *testing.T) {
+	var parts []part
+	for num := range 22 {
+		parts = append(parts, part{num: num + 1, start: 2048 + 8*int64(num), count: 8, typ: 0x83})
+	}
+	img := newGPT(512, 4096, 128, parts...)
+	table, err := Read(img, int64(len(img)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "no partition 99 (the image has 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, ...)"
+	if got := errText(table.Missing(99)); got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

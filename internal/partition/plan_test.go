@@ -508,6 +508,10 @@ func TestPlanErrors(t *testing.T) {
 	copy(array, among[2*512:])
 	gptHeader(among[512:1024]).setArrayLBA(40)
 	gptHeader(among[512:1024]).seal(array)
+	noRoom := damagedPrimary(512)
+	backup := gptHeader(noRoom[len(noRoom)-512:])
+	le.PutUint64(backup[40:], 20)
+	backup.seal(array)
 	overlap := newMBR(512, 8192, []part{{num: 1, start: 4096, count: 1024, typ: 0x0c}, {num: 3, start: 2048, count: 2049, typ: 0x83}})
 	for name, tt := range map[string]struct {
 		img        []byte
@@ -536,11 +540,14 @@ func TestPlanErrors(t *testing.T) {
 		"empty table smaller":          {newMBR(512, 64, nil), 512, 0, 0, "the image cannot be smaller than 512 bytes: that is what the partition table needs"},
 		"gpt cut":                      {gptDisk(512)[:5000*512], 512, 6000, 0, "partition 2 ends at byte 3145728, but the image has only 2560000: copy it again, or grow it to at least 3162624 bytes"},
 		"gpt cut, no backup":           {gptDisk(512)[:5000*512], 512, 6150, 0, "partition 2 would overlap the backup of the partition table: the image needs 3162624 bytes"},
-		"gpt entries in the way":       {among, 512, 20480, 2, "damaged partition table: the GPT entries are among the partitions (at byte 512)"},
-		"mbr overlap":                  {overlap, 512, 9000, 0, "partitions 3 and 1 overlap: correct the table with sfdisk first"},
-		"record inside, 6":             {inside, 512, 9000, 6, "the boot record of a logical partition is inside partition 5: correct the table with sfdisk first"},
-		"record inside, none":          {inside, 512, 9000, 0, ""},
-		"damaged logical record":       {damaged, 512, 9000, 0, "damaged partition table: the boot record of a logical partition has no signature (at byte 2097152)"},
+		"gpt without room at its start": {noRoom, 512, 20480, 0,
+			"damaged partition table: the first copy of the GPT, and there is no room to write it anew from the backup (at byte 512)"},
+		"gpt too small":          {newGPT(512, 100, 128)[:40*512], 512, 50, 0, "the image is too small for the backup of its partition table"},
+		"gpt entries in the way": {among, 512, 20480, 2, "damaged partition table: the GPT entries are among the partitions (at byte 512)"},
+		"mbr overlap":            {overlap, 512, 9000, 0, "partitions 3 and 1 overlap: correct the table with sfdisk first"},
+		"record inside, 6":       {inside, 512, 9000, 6, "the boot record of a logical partition is inside partition 5: correct the table with sfdisk first"},
+		"record inside, none":    {inside, 512, 9000, 0, ""},
+		"damaged logical record": {damaged, 512, 9000, 0, "damaged partition table: the boot record of a logical partition has no signature (at byte 2097152)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			table, err := ReadUnit(testimg.Mem(tt.img), int64(len(tt.img)), tt.unit)
