@@ -316,6 +316,18 @@ func TestReadFurtherLogical(t *testing.T) {
 	}
 }
 
+// The link to the next logical partition may stand before the partition itself.
+func TestReadLinkFirst(t *testing.T) {
+	img := newMBR(512, 8192, nil)
+	setMBR(img, 0, 512, part{num: 1, start: 2048, count: 4096, typ: 0x0f})
+	setMBR(img, 2048, 512, part{num: 1, start: 3000, count: 100, typ: 0x05}, part{num: 2, start: 1, count: 50, typ: 0x83})
+	setMBR(img, 5048, 512, part{num: 1, start: 1, count: 50, typ: 0x83})
+	table, err := Read(img, int64(len(img)))
+	if err != nil || len(table.Partitions) != 2 || table.Partitions[0].Start != 2049*512 || table.Partitions[1].Start != 5049*512 {
+		t.Errorf("got %+v, %v", table, err)
+	}
+}
+
 // An error does not list partitions without end.
 func TestMissing(t *testing.T) {
 	var parts []part
