@@ -54,7 +54,7 @@ func (v *FS) openFile(name string, e *entry) (*File, error) {
 	var index uint32
 	err := v.fileChain(e, func(r run) {
 		if len(f.runs) == manyRuns { // room for all there can be, once, takes less memory than to grow on
-			f.runs = slices.Grow(f.runs, int(v.clustersFor(f.Size())))
+			f.runs = append(make([]fileRun, 0, v.clustersFor(f.Size())), f.runs...)
 		}
 		f.runs = append(f.runs, fileRun{r.start, index})
 		index += r.n
