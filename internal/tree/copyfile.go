@@ -259,7 +259,7 @@ func (c *copier) dir(src place, fi fs.FileInfo, dst place, di fs.FileInfo) {
 	}
 	c.srcDirs, c.dstDirs = append(c.srcDirs, src.key), append(c.dstDirs, dst.key)
 	for i, e := range entries {
-		if i > 0 && e.Name() == entries[i-1].Name() { // they are sorted
+		if isTwin(entries, i) {
 			c.fail(src.addr.Join(e.Name()), errTwin)
 			continue
 		}

@@ -51,6 +51,11 @@ func expand(v *volume, a addr.Addr) ([]addr.Addr, error) {
 // errTwin says of an entry that its name finds another one, which is damage.
 var errTwin = errors.New("two entries have this name; rename or remove the first to reach the second")
 
+// isTwin reports whether the name of entries[i] finds the one before it: they are sorted.
+func isTwin(entries []fs.DirEntry, i int) bool {
+	return i > 0 && entries[i].Name() == entries[i-1].Name()
+}
+
 // matcher finds what matches one element of a pattern.
 type matcher struct {
 	v       *volume
@@ -84,7 +89,7 @@ func (m *matcher) match(dir string) error {
 		if !matches(e) {
 			continue
 		}
-		if i > 0 && e.Name() == entries[i-1].Name() { // they are sorted
+		if isTwin(entries, i) {
 			err = errors.Join(err, &fs.PathError{Op: "open", Path: path.Join(dir, e.Name()), Err: errTwin})
 			continue
 		}
